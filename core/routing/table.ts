@@ -1,0 +1,55 @@
+import type { Affinity, Deployment } from '../rollout/deployment.ts'
+import { type Arm, probabilities, thresholds } from './draw.ts'
+
+export type { Arm } from './draw.ts'
+
+/**
+ * All that a request needs to be routed, computed once per change and swapped whole. The probabilities come
+ * from the thresholds that are drawn with: what is recorded is what was drawn, by construction.
+ */
+export interface RoutingTable {
+  readonly model: string
+  /** The rollout's serial; 0 when there is none. */
+  readonly serial: number
+  readonly revision: number
+  readonly weightBp: number
+  readonly baselineBp: number
+  readonly stable: string
+  readonly canary?: string
+  /** Constant for a rollout: a weight that rises moves callers to the canary and none away from it. */
+  readonly salt: string
+  /** Both versions get requests, so what a request shows belongs to a comparison. */
+  readonly counting: boolean
+  readonly canaryEnd: number
+  readonly baselineStart: number
+  /** Exact probability of each arm for a request without affinity. */
+  readonly stratum: Readonly<Record<Arm, number>>
+  readonly affinity?: Affinity
+}
+
+/**
+ * The table of a deployment, frozen; undefined while the model has no stable version.
+ *
+ * @param baselineBp the share that stable answers as the canary's yardstick; only during a split
+ */
+export function routingTable(deployment: Deployment, baselineBp = 0): RoutingTable | undefined {
+  const { model, revision, stable, split, affinity } = deployment
+  if (stable === undefined) return undefined
+  const weightBp = split?.weightBp ?? 0
+  const baseline = split === undefined ? 0 : baselineBp
+  const edges = thresholds(weightBp, baseline)
+  return Object.freeze({
+    model,
+    serial: split?.serial ?? 0,
+    revision,
+    weightBp,
+    baselineBp: baseline,
+    stable: stable.version,
+    ...(split && { canary: split.canary.version }),
+    salt: split?.salt ?? '',
+    counting: weightBp > 0 && weightBp < 10_000,
+    ...edges,
+    stratum: probabilities(edges),
+    ...(affinity && { affinity }),
+  })
+}

@@ -1,0 +1,273 @@
+import { breakingChanges } from '@coalmine/contract/contract-change.ts'
+import type { Manifest } from '@coalmine/contract/manifest.ts'
+import { type Deployment, emptyDeployment, type VersionRef } from '@coalmine/core/rollout/deployment.ts'
+import { applyIntent, type Change, type Intent, type Refusal } from '@coalmine/core/rollout/intent.ts'
+import { type Drift, driftOf, reconcile, type Wish } from '@coalmine/core/rollout/reconcile.ts'
+import { routingTable } from '@coalmine/core/routing/table.ts'
+import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
+import { log } from '../log.ts'
+import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
+import type { RolloutStore } from '../store/rollout-store.ts'
+import { Catalog } from './catalog.ts'
+import { Fleet } from './fleet.ts'
+import { type Identity, Monitor, type Target } from './monitor.ts'
+
+/** Tables are sent again this often: data processes stop trusting one after thirty seconds. */
+const HEARTBEAT_MS = 5_000
+
+export interface ControlDeps {
+  config: GatewayConfig
+  store: RolloutStore
+  stateFolder: string
+  send(message: DownMessage | ControlRequest): void
+}
+
+/**
+ * Keeps what is served equal to what is stored: file and people change the store, the store decides which
+ * workers run, their health and the stored split make the tables that the data processes route by.
+ */
+export class Control {
+  readonly store: RolloutStore
+  readonly catalog: Catalog
+  readonly #send: ControlDeps['send']
+  readonly #fleet: Fleet
+  readonly #monitor: Monitor
+  readonly #deployments = new Map<string, Deployment>()
+  readonly #pending = new Map<string, readonly string[]>()
+  /** Splits whose canary has been ready at least once; before that it is given nothing. */
+  readonly #prepared = new Set<string>()
+  #config: GatewayConfig
+  #idKey: { id: number; secret: string } | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #heartbeat: NodeJS.Timeout | undefined
+
+  constructor({ config, store, stateFolder, send }: ControlDeps) {
+    this.#config = config
+    this.store = store
+    this.#send = send
+    this.catalog = new Catalog(config.modelsFolder)
+    this.#fleet = new Fleet(stateFolder)
+    this.#monitor = new Monitor({
+      admit: (target, identity) => this.#admit(target, identity),
+      changed: (model) => this.#publish(model),
+    })
+  }
+
+  get config(): GatewayConfig {
+    return this.#config
+  }
+
+  async start(): Promise<void> {
+    const secret = await this.store.secret('prediction-id', () => crypto.getRandomValues(new Uint8Array(32)))
+    this.#idKey = { id: 0, secret: Buffer.from(secret).toString('base64') }
+    for (const deployment of await this.store.readAll()) this.#deployments.set(deployment.model, deployment)
+    await this.#align()
+    this.#heartbeat = setInterval(() => void this.#serially(() => this.#align()), HEARTBEAT_MS)
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat)
+    this.#monitor.close()
+  }
+
+  /** The file changed and is valid. */
+  reconfigure(config: GatewayConfig): Promise<void> {
+    return this.#serially(async () => {
+      this.#config = config
+      await this.#align()
+    })
+  }
+
+  workerReported(report: WorkerReport): void {
+    this.#fleet.reported(report)
+    if (report.state === 'ready' || report.state === 'not-ready') this.#monitor.look(report.id)
+    else this.#monitor.lost(report.id, report.reason ?? `its worker is ${report.state}`)
+  }
+
+  endpointFailed({ id }: EndpointEvent): void {
+    this.#monitor.look(id)
+  }
+
+  /** A person's wish; takes the same door as the file's. */
+  act(
+    model: string,
+    intent: Intent,
+    by: { actor: string; reason: string },
+    expected?: number,
+  ): Promise<Change | Refusal | 'stale'> {
+    return this.#serially(async () => {
+      for (;;) {
+        const deployment = (await this.store.read(model)) ?? emptyDeployment(model)
+        if (expected !== undefined && deployment.revision !== expected) return 'stale'
+        const outcome = applyIntent(deployment, intent, {
+          ...by,
+          nowMs: Date.now(),
+          frozen: (await this.store.freeze()).frozen,
+        })
+        if (outcome.kind === 'refused') return outcome
+        if ((await this.#commit(outcome)) === 'committed') {
+          await this.#align()
+          return outcome
+        }
+        if (expected !== undefined) return 'stale'
+      }
+    })
+  }
+
+  deployment(model: string): Deployment {
+    return this.#deployments.get(model) ?? emptyDeployment(model)
+  }
+
+  drift(model: string): { drift: Drift[]; pending: readonly string[] } {
+    const config = this.#config.models[model]
+    return {
+      drift: config ? driftOf(this.deployment(model), wishOf(config)) : [],
+      pending: this.#pending.get(model) ?? [],
+    }
+  }
+
+  endpoints(model: string) {
+    return this.#fleet.targets(model).map((target) => ({
+      ...target,
+      ...this.#monitor.health(target.id),
+      worker: this.#fleet.worker(target.id),
+    }))
+  }
+
+  /** The share that the canary is given now: nothing until it has been ready once. */
+  tableOf(model: string) {
+    const deployment = this.deployment(model)
+    if (deployment.split === undefined || this.#isPrepared(deployment)) return routingTable(deployment)
+    return routingTable({ ...deployment, split: { ...deployment.split, weightBp: 0 } })
+  }
+
+  async refToServe(model: string, version: string): Promise<VersionRef | undefined> {
+    await this.catalog.scan([model])
+    const found = this.catalog.version(model, version)
+    return found && { version, digest: found.digest }
+  }
+
+  #isPrepared({ model, split }: Deployment): boolean {
+    return split !== undefined && this.#prepared.has(`${model}/${split.serial}`)
+  }
+
+  /** Brings file, store, workers, endpoints and tables into line, in this order. */
+  async #align(): Promise<void> {
+    const models = Object.keys(this.#config.models)
+    await this.catalog.scan(models)
+    for (const model of models) await this.#reconcile(model)
+    this.#fleet.plan(
+      this.#config,
+      models.map((model) => this.deployment(model)),
+    )
+    this.#monitor.watch(this.#fleet.allTargets())
+    // Not awaited: a slow resolver must not hold up a person's change.
+    void this.#fleet.resolve().then((changed) => {
+      if (changed) this.#monitor.watch(this.#fleet.allTargets())
+    })
+    this.#sendModels(models)
+    for (const model of models) this.#publish(model)
+    this.#send({ kind: 'workers', desired: this.#fleet.workers() })
+  }
+
+  async #reconcile(model: string): Promise<void> {
+    const stored = (await this.store.read(model)) ?? emptyDeployment(model)
+    this.#deployments.set(model, stored)
+    const { changes, pending } = reconcile(stored, wishOf(this.#config.models[model]!), {
+      nowMs: Date.now(),
+      frozen: (await this.store.freeze()).frozen,
+      digestOf: (version) => this.catalog.version(model, version)?.digest,
+      incompatible: (stable, canary) => this.#incompatible(model, stable, canary),
+    })
+    if (pending.join() !== this.#pending.get(model)?.join()) {
+      for (const sentence of pending) log.warn('the configuration cannot act yet', { model, why: sentence })
+    }
+    this.#pending.set(model, pending)
+    for (const change of changes) if ((await this.#commit(change)) === 'stale') return
+  }
+
+  async #commit({ next, event }: Change): Promise<'committed' | 'stale'> {
+    const outcome = await this.store.commit(next, event)
+    if (outcome === 'committed') {
+      this.#deployments.set(next.model, next)
+      log.info(event.because, {
+        model: next.model,
+        event: event.kind,
+        revision: next.revision,
+        actor: event.actor,
+        reason: event.reason,
+      })
+    }
+    return outcome
+  }
+
+  /** Why requests that stable accepts could fail on the other version; undefined when they cannot. */
+  #incompatible(model: string, stable: string, canary: string): string | undefined {
+    const [from, to] = [this.catalog.version(model, stable), this.catalog.version(model, canary)]
+    if (!from || !to) return undefined
+    const broken = breakingChanges(from.manifest, to.manifest)
+    return broken.length > 0
+      ? `${canary} breaks the request contract of ${stable}: ${broken.join('; ')}`
+      : undefined
+  }
+
+  async #admit(target: Target, identity: Identity): Promise<string | undefined> {
+    const { model, version } = target
+    if (identity !== 'foreign') {
+      const refusal = this.catalog.learn(model, version, identity.digest, identity.manifest as Manifest)
+      if (refusal) log.error('an endpoint was not admitted', { endpoint: target.id, why: refusal })
+      else if (!this.deployment(model).stable) void this.#serially(() => this.#align())
+      return refusal
+    }
+    if (this.catalog.version(model, version)) return undefined
+    return `it does not say what it serves (no /manifest), and models/${model}/${version} is not here to say it`
+  }
+
+  #publish(model: string): void {
+    const deployment = this.deployment(model)
+    if (!this.#config.models[model] || !deployment.stable) return
+    const endpoints = this.endpoints(model)
+    const { split } = deployment
+    if (split && endpoints.some((e) => e.version === split.canary.version && e.healthy))
+      this.#prepared.add(`${model}/${split.serial}`)
+    const versions = this.catalog.versions(model)
+    const known = (version: string) => versions.some((v) => v.version === version)
+    const table = this.tableOf(model)
+    // A worker elsewhere that has not told yet what it serves: nothing can be routed before it has.
+    if (!table || !known(table.stable) || (table.canary !== undefined && !known(table.canary))) return
+    this.#send({
+      kind: 'endpoints',
+      model,
+      endpoints: endpoints.map(({ id, version, origin, socketPath, healthy }) => ({
+        id,
+        version,
+        origin,
+        healthy,
+        ...(socketPath ? { socketPath } : {}),
+      })),
+    })
+    this.#send({ kind: 'table', model, table, versions, limits: this.#config.models[model].limits })
+  }
+
+  #sendModels(models: string[]): void {
+    if (this.#idKey) this.#send({ kind: 'models', models, idKey: this.#idKey })
+  }
+
+  /** One change at a time, so that what is read is what is written over. */
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch((error) =>
+      log.error('control could not finish a turn', { error: (error as Error).message }),
+    )
+    return result
+  }
+}
+
+export function wishOf({ initial, version, weightBp, affinity }: ModelConfig): Wish {
+  return {
+    initial,
+    ...(version !== undefined && { version }),
+    ...(weightBp !== undefined && { weightBp }),
+    ...(affinity && { affinity }),
+  }
+}

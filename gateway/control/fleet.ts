@@ -1,0 +1,115 @@
+import { join } from 'node:path'
+import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
+import { log } from '../log.ts'
+import type { WorkerReport, WorkerSpec } from '../messages.ts'
+import type { Target } from './monitor.ts'
+import { resolveOrigins } from './resolve.ts'
+import { socketPath } from './socket-path.ts'
+
+/** Which workers should run and which endpoints exist, from the configuration and what is deployed. */
+export class Fleet {
+  readonly #folder: string
+  readonly #reports = new Map<string, WorkerReport>()
+  /** The last addresses that a URL's name had: a resolver that fails takes nothing away. */
+  readonly #origins = new Map<string, string[]>()
+  #workers: WorkerSpec[] = []
+  #statics: { model: string; version: string; url: string }[] = []
+
+  constructor(stateFolder: string) {
+    this.#folder = join(stateFolder, 'run')
+  }
+
+  plan(config: GatewayConfig, deployments: readonly Deployment[]): void {
+    this.#workers = []
+    this.#statics = []
+    for (const deployment of deployments) {
+      const model = config.models[deployment.model]!
+      if (model.runtime.kind === 'process') this.#workers.push(...this.#specs(config, model, deployment))
+      else {
+        for (const [version, urls] of Object.entries(model.runtime.endpoints)) {
+          for (const url of urls) this.#statics.push({ model: deployment.model, version, url })
+        }
+      }
+    }
+  }
+
+  /** Looks up the names of static endpoints anew; true when an address came or went. */
+  async resolve(): Promise<boolean> {
+    const urls = [...new Set(this.#statics.map(({ url }) => url))]
+    const changes = await Promise.all(urls.map((url) => this.#resolveOne(url)))
+    return changes.includes(true)
+  }
+
+  async #resolveOne(url: string): Promise<boolean> {
+    const before = this.#origins.get(url)
+    try {
+      const origins = await resolveOrigins(url)
+      this.#origins.set(url, origins)
+      return origins.join() !== before?.join()
+    } catch (error) {
+      if (before) return false
+      log.warn('the name of an endpoint could not be resolved', {
+        url,
+        code: (error as NodeJS.ErrnoException).code,
+      })
+      return false
+    }
+  }
+
+  workers(): WorkerSpec[] {
+    return this.#workers
+  }
+
+  reported(report: WorkerReport): void {
+    this.#reports.set(report.id, report)
+  }
+
+  worker(id: string): WorkerReport | undefined {
+    return this.#reports.get(id)
+  }
+
+  targets(model: string): Target[] {
+    return this.allTargets().filter((target) => target.model === model)
+  }
+
+  allTargets(): Target[] {
+    const own = this.#workers.map(({ id, model, version, socketPath }) => ({
+      id,
+      model,
+      version,
+      socketPath,
+      origin: 'http://localhost',
+    }))
+    const given = this.#statics.flatMap(({ model, version, url }) =>
+      (this.#origins.get(url) ?? []).map((origin) => ({
+        id: `${model}/${version}/${origin}`,
+        model,
+        version,
+        origin,
+      })),
+    )
+    return [...own, ...given]
+  }
+
+  /** Running: stable, canary, previous (for an instant way back) and what the configuration keeps. Stable first. */
+  #specs(
+    config: GatewayConfig,
+    { replicas, keep, limits }: ModelConfig,
+    { model, stable, split, previous }: Deployment,
+  ): WorkerSpec[] {
+    const versions = [stable?.version, split?.canary.version, previous?.version, ...keep]
+    const running = [...new Set(versions.filter((version) => version !== undefined))]
+    return running.flatMap((version) =>
+      Array.from({ length: replicas }, (_, index) => ({
+        id: `${model}/${version}/${index}`,
+        model,
+        version,
+        modelsFolder: config.modelsFolder,
+        socketPath: socketPath(this.#folder, model, version, index),
+        bodyBytes: limits.bodyBytes,
+        instances: limits.instances,
+      })),
+    )
+  }
+}

@@ -1,0 +1,113 @@
+import { loadConfig } from '../config/load-config.ts'
+import { readSource } from '../config/read-config.ts'
+import { type ConfigNews, watchConfig } from '../config/watch.ts'
+import { closeServer, httpServer, listen } from '../http-server.ts'
+import { log } from '../log.ts'
+import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
+import { stateFolderOf } from '../state-folder.ts'
+import { openStore } from '../store/open-store.ts'
+import { explain } from '../supervisor/ports.ts'
+import { adminApp } from './admin/app.ts'
+import { Control } from './control.ts'
+import { FleetCounts } from './metrics.ts'
+import { metricsApp, OwnMetrics } from './metrics-app.ts'
+import { ObservedWeights } from './observed-weight.ts'
+
+/** The control process: store, configuration, health checks, admin API, metrics. Predictions never wait for it. */
+
+const OBSERVE_MS = 1_000
+
+const send = (message: DownMessage | ControlRequest) => {
+  if (process.connected) process.send?.(message)
+}
+const file = process.env.COALMINE_CONFIG!
+const source = await orFatal(() => readSource(file, process.env))
+const config = await orFatal(() => loadConfig(source.file, source.text, source.env))
+const store = await orFatal(() => openStore(config.store))
+const control = new Control({ config, store, stateFolder: stateFolderOf(config), send })
+const fleet = new FleetCounts()
+const observed = new ObservedWeights()
+const own = new OwnMetrics()
+
+process.on('message', (message: SupervisorReport | UpMessage) => {
+  switch (message.kind) {
+    case 'worker':
+      return control.workerReported(message)
+    case 'endpoint':
+      return control.endpointFailed(message)
+    case 'metrics':
+      return fleet.update(message.incarnation, message.snapshot, performance.now())
+  }
+})
+process.on('SIGTERM', () => void stop())
+process.on('disconnect', () => void stop())
+// Ctrl-C reaches the whole group; the supervisor says when to end.
+process.on('SIGINT', () => {})
+
+const servers = [
+  {
+    setting: 'listen.admin',
+    address: config.listen.admin,
+    server: httpServer(adminApp({ control, observed, token: config.adminToken })),
+  },
+  {
+    setting: 'listen.metrics',
+    address: config.listen.metrics,
+    server: httpServer(metricsApp({ control, fleet, observed }, own)),
+  },
+]
+for (const { setting, address, server } of servers) {
+  await listen(server, address).catch((error: NodeJS.ErrnoException) => fatal(explain(setting, address, error)))
+}
+await orFatal(() => control.start())
+
+const watching = watchConfig(source, { file, env: process.env, onNews: configChanged })
+
+function configChanged(news: ConfigNews): void {
+  if ('error' in news) {
+    own.reloaded(false)
+    log.error('the configuration changed and is refused; the settings before it stay in force', {
+      problem: news.error.message,
+    })
+    return
+  }
+  own.reloaded(true)
+  for (const setting of ['listen', 'processes', 'store', 'modelsFolder'] as const) {
+    if (JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting])) {
+      log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
+    }
+  }
+  log.info('the configuration changed and is in force')
+  void control.reconfigure(news.config)
+}
+
+const observing = setInterval(() => {
+  const nowMs = performance.now()
+  observed.add(fleet.total(nowMs), nowMs)
+}, OBSERVE_MS)
+
+async function stop(): Promise<void> {
+  clearInterval(observing)
+  control.close()
+  watching.close()
+  await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
+  await store.close()
+  process.exit(0)
+}
+
+/** What a restart would not mend ends the gateway with a sentence. */
+async function orFatal<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    return fatal((error as Error).message)
+  }
+}
+
+function fatal(reason: string): Promise<never> {
+  return new Promise(() => {
+    const message: FatalMessage = { kind: 'fatal', reason }
+    if (process.connected) process.send?.(message, () => process.exit(1))
+    else process.exit(1)
+  })
+}

@@ -1,0 +1,231 @@
+import { AggregatorRegistry, type Registry } from 'prom-client'
+import { LATENCY_BOUNDS_SECONDS, OUTCOMES, SCORE_BUCKETS } from '../data/recorder.ts'
+import type { ArmCounts, Snapshot } from '../messages.ts'
+
+type Labels = Record<string, string | number>
+type Value = { value: number; labels: Labels; metricName?: string }
+interface Metric {
+  name: string
+  help: string
+  type: 'counter' | 'histogram' | 'gauge'
+  values: Value[]
+  aggregator: 'sum'
+}
+
+/** A data process sends each second; what one silent this long had in flight is gone. */
+const SILENT_MS = 10_000
+/** Processes whose counts are kept apart; a longer silence than all of these is an end. */
+const MAX_PROCESSES = 64
+
+/**
+ * Adds up what the data processes counted. A snapshot replaces the earlier one of its process, and that of a
+ * process that ended stays, so that counters never fall while control lives.
+ */
+export class FleetCounts {
+  readonly #processes = new Map<string, { snapshot: Snapshot; heardMs: number }>()
+  #ended: Snapshot = { arms: [], responses: [], unrouted: [], inFlight: 0 }
+
+  update(incarnation: string, snapshot: Snapshot, nowMs: number): void {
+    this.#processes.delete(incarnation)
+    this.#processes.set(incarnation, { snapshot, heardMs: nowMs })
+    if (this.#processes.size <= MAX_PROCESSES) return
+    const [oldest] = this.#processes.keys()
+    this.#ended = { ...addSnapshots([this.#ended, this.#processes.get(oldest!)!.snapshot]), inFlight: 0 }
+    this.#processes.delete(oldest!)
+  }
+
+  total(nowMs: number): Snapshot {
+    const snapshots = [...this.#processes.values()].map(({ snapshot, heardMs }) =>
+      nowMs - heardMs < SILENT_MS ? snapshot : { ...snapshot, inFlight: 0 },
+    )
+    return addSnapshots([this.#ended, ...snapshots])
+  }
+}
+
+export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
+  return {
+    arms: sumBy(
+      snapshots.flatMap((s) => s.arms),
+      (a) => `${a.model}\n${a.arm}\n${a.version}`,
+      addArms,
+    ),
+    responses: sumBy(
+      snapshots.flatMap((s) => s.responses),
+      (r) => `${r.model}\n${r.version}\n${r.code}`,
+      (a, b) => ({ ...a, count: a.count + b.count }),
+    ),
+    unrouted: sumBy(
+      snapshots.flatMap((s) => s.unrouted),
+      (u) => u.reason,
+      (a, b) => ({ ...a, count: a.count + b.count }),
+    ),
+    inFlight: snapshots.reduce((sum, s) => sum + s.inFlight, 0),
+  }
+}
+
+function sumBy<T>(items: readonly T[], key: (item: T) => string, add: (a: T, b: T) => T): T[] {
+  const sums = new Map<string, T>()
+  for (const item of items) {
+    const k = key(item)
+    const sum = sums.get(k)
+    sums.set(k, sum === undefined ? item : add(sum, item))
+  }
+  return [...sums.values()]
+}
+
+function addArms(a: ArmCounts, b: ArmCounts): ArmCounts {
+  const add = (x: readonly number[], y: readonly number[]) => x.map((n, i) => n + (y[i] ?? 0))
+  return {
+    ...a,
+    outcomes: Object.fromEntries(OUTCOMES.map((o) => [o, (a.outcomes[o] ?? 0) + (b.outcomes[o] ?? 0)])),
+    latencyBuckets: add(a.latencyBuckets, b.latencyBuckets),
+    latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
+    scoreBuckets: add(a.scoreBuckets, b.scoreBuckets),
+    scoreSum: a.scoreSum + b.scoreSum,
+  }
+}
+
+export interface ArmWeight {
+  model: string
+  version: string
+  arm: string
+  configured: number
+  /** Share of the draws of the last minute; absent while there were none. */
+  observed?: number
+}
+
+export interface EndpointHealth {
+  model: string
+  version: string
+  healthy: number
+  unhealthy: number
+}
+
+/** The exposition of `/metrics`: fleet counts, weights, endpoint health, and control's own process metrics. */
+export async function exposition(
+  fleet: Snapshot,
+  weights: readonly ArmWeight[],
+  health: readonly EndpointHealth[],
+  own: Registry,
+): Promise<string> {
+  const metrics = [...fleetMetrics(fleet), ...weightMetrics(weights), ...healthMetrics(health)]
+  const ownJson = (await own.getMetricsAsJSON()) as unknown as Metric[]
+  return AggregatorRegistry.aggregate([metrics, ownJson] as never).metrics()
+}
+
+function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): Metric[] {
+  const labelsOf = ({ model, version, arm }: ArmCounts) => ({ model, version, arm })
+  return [
+    counter(
+      'coalmine_requests_total',
+      'First attempts by the arm drawn, its version and what became of them.',
+      arms.flatMap((a) =>
+        OUTCOMES.map((outcome) => ({ value: a.outcomes[outcome] ?? 0, labels: { ...labelsOf(a), outcome } })),
+      ),
+    ),
+    histogram(
+      'coalmine_request_duration_seconds',
+      'Time from the whole request to the end of its first attempt.',
+      arms.map((a) => ({
+        labels: labelsOf(a),
+        bounds: LATENCY_BOUNDS_SECONDS,
+        buckets: a.latencyBuckets,
+        sum: a.latencySumSeconds,
+      })),
+    ),
+    histogram(
+      'coalmine_score',
+      'Scores of the answers, over the range that the model manifest declares.',
+      arms
+        .filter((a) => a.scoreRange)
+        .map((a) => ({
+          labels: labelsOf(a),
+          bounds: scoreBounds(a.scoreRange!),
+          buckets: [...a.scoreBuckets, 0],
+          sum: a.scoreSum,
+        })),
+    ),
+    counter(
+      'coalmine_responses_total',
+      'Answers to clients by the version that gave them and their status.',
+      responses.map(({ model, version, code, count }) => ({
+        value: count,
+        labels: { model, version, code },
+      })),
+    ),
+    counter(
+      'coalmine_unrouted_total',
+      'Requests that never reached a draw, by reason.',
+      unrouted.map(({ reason, count }) => ({ value: count, labels: { reason } })),
+    ),
+    gauge('coalmine_requests_in_flight', 'Predictions being answered.', [{ value: inFlight, labels: {} }]),
+  ]
+}
+
+function weightMetrics(weights: readonly ArmWeight[]): Metric[] {
+  const of = ({ model, version, arm }: ArmWeight) => ({ model, version, arm })
+  return [
+    gauge(
+      'coalmine_weight_configured',
+      'Share of the traffic an arm should get, 0 to 1.',
+      weights.map((w) => ({ value: w.configured, labels: of(w) })),
+    ),
+    gauge(
+      'coalmine_weight_observed',
+      'Share of the draws of the last minute that an arm got, 0 to 1.',
+      weights.filter((w) => w.observed !== undefined).map((w) => ({ value: w.observed!, labels: of(w) })),
+    ),
+  ]
+}
+
+function healthMetrics(health: readonly EndpointHealth[]): Metric[] {
+  return [
+    gauge(
+      'coalmine_endpoints',
+      'Endpoints by version and health.',
+      health.flatMap(({ model, version, healthy, unhealthy }) => [
+        { value: healthy, labels: { model, version, health: 'healthy' } },
+        { value: unhealthy, labels: { model, version, health: 'unhealthy' } },
+      ]),
+    ),
+  ]
+}
+
+/** The last bound is the end of the range itself, where every score that is in range has been counted. */
+function scoreBounds([low, high]: [number, number]): number[] {
+  return Array.from({ length: SCORE_BUCKETS }, (_, i) =>
+    Number((low + ((high - low) * (i + 1)) / SCORE_BUCKETS).toPrecision(12)),
+  )
+}
+
+function counter(name: string, help: string, values: Value[]): Metric {
+  return { name, help, type: 'counter', values, aggregator: 'sum' }
+}
+
+function gauge(name: string, help: string, values: Value[]): Metric {
+  return { name, help, type: 'gauge', values, aggregator: 'sum' }
+}
+
+interface HistogramSeries {
+  labels: Labels
+  bounds: readonly number[]
+  /** One more than bounds: the last counts what lies above them. */
+  buckets: readonly number[]
+  sum: number
+}
+
+function histogram(name: string, help: string, series: readonly HistogramSeries[]): Metric {
+  const values = series.flatMap(({ labels, bounds, buckets, sum }) => {
+    let cumulative = 0
+    const rows = [...bounds, '+Inf'].map((le, i) => {
+      cumulative += buckets[i]!
+      return { value: cumulative, labels: { ...labels, le }, metricName: `${name}_bucket` }
+    })
+    return [
+      ...rows,
+      { value: sum, labels, metricName: `${name}_sum` },
+      { value: cumulative, labels, metricName: `${name}_count` },
+    ]
+  })
+  return { name, help, type: 'histogram', values, aggregator: 'sum' }
+}

@@ -1,0 +1,134 @@
+import { Agent, type Dispatcher, Pool } from 'undici'
+import { afterCheck, type Health, UNCHECKED } from './health.ts'
+import { type ProbeAnswer, probe } from './probe.ts'
+
+/** One endpoint to watch. */
+export interface Target {
+  id: string
+  model: string
+  version: string
+  origin: string
+  socketPath?: string
+}
+
+export type Identity = { digest: string; manifest: unknown } | 'foreign'
+
+const INTERVAL_MS = 5_000
+/** While an endpoint is out, or has just failed a check. */
+const DOUBTFUL_MS = 500
+
+interface Watched {
+  target: Target
+  health: Health
+  identity?: Identity
+  dispatcher: Dispatcher
+  timer?: NodeJS.Timeout
+  checking: boolean
+}
+
+export interface MonitorListener {
+  /** Decides whether an endpoint may join, by what it says it serves; a sentence is the reason why not. */
+  admit(target: Target, identity: Identity): Promise<string | undefined>
+  changed(model: string): void
+}
+
+/** Asks every endpoint in turn how it is. There is one monitor a gateway, whatever the number of data processes. */
+export class Monitor {
+  readonly #watched = new Map<string, Watched>()
+  readonly #listener: MonitorListener
+
+  constructor(listener: MonitorListener) {
+    this.#listener = listener
+  }
+
+  watch(targets: readonly Target[]): void {
+    const wanted = new Map(targets.map((target) => [target.id, target]))
+    for (const id of this.#watched.keys()) if (!wanted.has(id)) this.#forget(id)
+    for (const target of targets) {
+      if (this.#watched.has(target.id)) continue
+      const dispatcher = target.socketPath
+        ? new Pool(target.origin, { connections: 1, connect: { socketPath: target.socketPath } })
+        : new Agent({ connections: 1 })
+      const watched: Watched = { target, health: UNCHECKED, dispatcher, checking: false }
+      this.#watched.set(target.id, watched)
+      void this.#check(watched)
+    }
+  }
+
+  /** Something happened to this endpoint: look at once instead of at the next turn. */
+  look(id: string): void {
+    const watched = this.#watched.get(id)
+    if (watched) void this.#check(watched)
+  }
+
+  /** Its process is known to be gone. */
+  lost(id: string, reason: string): void {
+    const watched = this.#watched.get(id)
+    if (!watched) return
+    delete watched.identity
+    this.#become(watched, { healthy: false, failures: watched.health.failures + 1, reason })
+  }
+
+  health(id: string): Health {
+    return this.#watched.get(id)?.health ?? UNCHECKED
+  }
+
+  close(): void {
+    for (const id of [...this.#watched.keys()]) this.#forget(id)
+  }
+
+  async #check(watched: Watched): Promise<void> {
+    if (watched.checking) return
+    watched.checking = true
+    clearTimeout(watched.timer)
+    const health = afterCheck(watched.health, await this.#examine(watched))
+    watched.checking = false
+    if (this.#watched.get(watched.target.id) !== watched) return
+    // An endpoint that went away may come back as something else.
+    if (!health.healthy && health.failures > 0 && watched.health.healthy) delete watched.identity
+    this.#become(watched, health)
+    const waitMs =
+      health.healthy && health.failures === 0 ? INTERVAL_MS * (0.8 + 0.4 * Math.random()) : DOUBTFUL_MS
+    watched.timer = setTimeout(() => void this.#check(watched), waitMs)
+  }
+
+  async #examine(watched: Watched): Promise<ProbeAnswer> {
+    const { target, dispatcher } = watched
+    const ready = await probe({ origin: target.origin, dispatcher }, '/v2/health/ready')
+    if (watched.identity || ready.kind !== 'answered' || ready.status !== 200) return ready
+    const manifest = await probe({ origin: target.origin, dispatcher }, '/manifest')
+    if (manifest.kind !== 'answered') return manifest
+    const identity = identityOf(manifest)
+    const refusal = await this.#listener.admit(target, identity)
+    if (refusal !== undefined)
+      return { kind: 'answered', status: 412, body: JSON.stringify({ reason: refusal }) }
+    watched.identity = identity
+    return ready
+  }
+
+  #become(watched: Watched, health: Health): void {
+    const before = watched.health
+    watched.health = health
+    if (before.healthy !== health.healthy || before.reason !== health.reason)
+      this.#listener.changed(watched.target.model)
+  }
+
+  #forget(id: string): void {
+    const watched = this.#watched.get(id)
+    if (!watched) return
+    this.#watched.delete(id)
+    clearTimeout(watched.timer)
+    void watched.dispatcher.close()
+  }
+}
+
+/** A server of another make has no `/manifest`; what it serves cannot be verified. */
+function identityOf(answer: ProbeAnswer & { kind: 'answered' }): Identity {
+  if (answer.status !== 200) return 'foreign'
+  try {
+    const { digest, manifest } = JSON.parse(answer.body)
+    return typeof digest === 'string' && manifest ? { digest, manifest } : 'foreign'
+  } catch {
+    return 'foreign'
+  }
+}

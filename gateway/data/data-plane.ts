@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
+import { seededRandom } from '@coalmine/core/routing/random.ts'
+import type { DownMessage, EndpointEvent } from '../messages.ts'
+import { Endpoints } from './endpoints.ts'
+import { Recorder } from './recorder.ts'
+import { ModelRoute } from './route.ts'
+
+/** Control unseen for this long: predictions go on, the canary gets nothing. */
+const STALE_MS = 30_000
+
+/** What one data process knows. Messages replace parts of it; requests only read. */
+export class DataPlane {
+  readonly routes = new Map<string, ModelRoute>()
+  readonly recorder = new Recorder()
+  /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
+  idKey: IdKey = idKey(0, randomBytes(32))
+  /** Independent u32 draws: never a client's request id, whose retries would keep their arm. */
+  readonly random: () => number
+  readonly #endpoints = new Map<string, Endpoints>()
+  readonly #report: (event: EndpointEvent) => void
+  #known = false
+  draining = false
+
+  constructor({
+    report,
+    seed = randomBytes(16),
+  }: { report: (event: EndpointEvent) => void; seed?: Uint8Array }) {
+    this.#report = report
+    this.random = seededRandom(seed)
+  }
+
+  /** @param ageMs how long ago control said this, where the supervisor repeats it */
+  apply(message: DownMessage, ageMs = 0): void {
+    switch (message.kind) {
+      case 'table':
+        this.routes.set(
+          message.model,
+          new ModelRoute(message, this.#endpointsOf(message.model), this.recorder, performance.now() - ageMs),
+        )
+        return
+      case 'endpoints':
+        this.#endpointsOf(message.model).replace(message.endpoints)
+        return
+      case 'models':
+        this.#known = true
+        this.idKey = idKey(message.idKey.id, Buffer.from(message.idKey.secret, 'base64'))
+        for (const [model, endpoints] of this.#endpoints) {
+          if (message.models.includes(model)) continue
+          this.routes.delete(model)
+          this.#endpoints.delete(model)
+          void endpoints.close()
+        }
+    }
+  }
+
+  stale(route: ModelRoute): boolean {
+    return performance.now() - route.freshAtMs > STALE_MS
+  }
+
+  /** Ready once control has spoken, every model has a route and at least one of them can answer. */
+  ready(): boolean {
+    const nowMs = performance.now()
+    return this.#known && !this.draining && [...this.routes.values()].some((route) => route.ready(nowMs))
+  }
+
+  endpointFailed(model: string, id: string, code: string): void {
+    this.#report({ kind: 'endpoint', model, id, code })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#endpoints.values()].map((endpoints) => endpoints.close()))
+  }
+
+  #endpointsOf(model: string): Endpoints {
+    let endpoints = this.#endpoints.get(model)
+    if (!endpoints) {
+      endpoints = new Endpoints()
+      this.#endpoints.set(model, endpoints)
+    }
+    return endpoints
+  }
+}

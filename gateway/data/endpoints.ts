@@ -1,0 +1,91 @@
+import { Pool } from 'undici'
+import type { Endpoint } from '../messages.ts'
+
+/** How long an endpoint that refused a connection is passed over, unless control has looked at it before. */
+const SUSPECT_MS = 5_000
+
+/** One address with its connections. Lives as long as control names it, across every change of the table. */
+export class Upstream {
+  readonly id: string
+  readonly version: string
+  readonly pool: Pool
+  healthy: boolean
+  inFlight = 0
+  suspectUntilMs = 0
+
+  constructor({ id, version, origin, socketPath, healthy }: Endpoint) {
+    this.id = id
+    this.version = version
+    this.healthy = healthy
+    this.pool = new Pool(origin, {
+      connections: 64,
+      pipelining: 1,
+      // The gateway ends attempts at their own deadline; undici's coarse timers would only cost.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: 1_000, ...(socketPath ? { socketPath } : {}) },
+      // Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use.
+      keepAliveTimeout: 30_000,
+      keepAliveMaxTimeout: 60_000,
+      maxResponseSize: 8 * 1024 * 1024,
+      allowH2: false,
+    })
+  }
+}
+
+/** The endpoints of one model, by version. */
+export class Endpoints {
+  #byId = new Map<string, Upstream>()
+  #byVersion = new Map<string, Upstream[]>()
+
+  /** Takes over what control knows; connections of endpoints that stay are kept, the others drain and close. */
+  replace(endpoints: readonly Endpoint[]): void {
+    const next = new Map<string, Upstream>()
+    for (const endpoint of endpoints) {
+      const kept = this.#byId.get(endpoint.id)
+      if (kept) {
+        kept.healthy = endpoint.healthy
+        kept.suspectUntilMs = 0
+      }
+      next.set(endpoint.id, kept ?? new Upstream(endpoint))
+    }
+    for (const [id, upstream] of this.#byId) if (!next.has(id)) void upstream.pool.close()
+    this.#byId = next
+    this.#byVersion = Map.groupBy(next.values(), (upstream) => upstream.version)
+  }
+
+  loaded(version: string): boolean {
+    return this.#byVersion.has(version)
+  }
+
+  /**
+   * The less busy of two drawn at random among the healthy ones.
+   * @param avoid an endpoint that just failed this request
+   * @param random a u32
+   */
+  choose(version: string, nowMs: number, random: number, avoid?: Upstream): Upstream | undefined {
+    const all = this.#byVersion.get(version)
+    if (all === undefined) return undefined
+    if (all.length === 1) {
+      const only = all[0]!
+      return only !== avoid && admissible(only, nowMs) ? only : undefined
+    }
+    const good = all.filter((upstream) => upstream !== avoid && admissible(upstream, nowMs))
+    if (good.length < 2) return good[0]
+    const first = good[random % good.length]!
+    const second = good[(random + 1 + ((random >>> 16) % (good.length - 1))) % good.length]!
+    return second.inFlight < first.inFlight ? second : first
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#byId.values()].map((upstream) => upstream.pool.close()))
+  }
+}
+
+export function suspect(upstream: Upstream, nowMs: number): void {
+  upstream.suspectUntilMs = nowMs + SUSPECT_MS
+}
+
+function admissible(upstream: Upstream, nowMs: number): boolean {
+  return upstream.healthy && nowMs >= upstream.suspectUntilMs
+}

@@ -1,0 +1,113 @@
+import type { ArmCounts, Snapshot } from '../messages.ts'
+
+/** Upper bounds in seconds: the OpenTelemetry HTTP advice, with finer steps below 5 ms where models answer. */
+export const LATENCY_BOUNDS_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+] as const
+export const SCORE_BUCKETS = 20
+
+/**
+ * What became of a first attempt. `unavailable`: its arm had no endpoint to go to; `rejected`: the worker found
+ * the request at fault (4xx); `aborted`: the client left.
+ */
+export const OUTCOMES = ['ok', 'rejected', 'error', 'timeout', 'unavailable', 'aborted'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** Counts of one arm of one model, in plain arrays: recording is a few additions and no allocation. */
+export class ArmRecorder {
+  readonly #model: string
+  readonly #version: string
+  readonly #arm: string
+  readonly #outcomes = new Float64Array(OUTCOMES.length)
+  readonly #latency = new Float64Array(LATENCY_BOUNDS_SECONDS.length + 1)
+  #latencySumSeconds = 0
+  readonly #scores = new Float64Array(SCORE_BUCKETS)
+  #scoreSum = 0
+  readonly #scoreRange: [number, number] | undefined
+
+  constructor(model: string, version: string, arm: string, scoreRange?: [number, number]) {
+    this.#model = model
+    this.#version = version
+    this.#arm = arm
+    this.#scoreRange = scoreRange
+  }
+
+  record(outcome: Outcome, elapsedMs: number): void {
+    this.#outcomes[OUTCOMES.indexOf(outcome)]! += 1
+    const seconds = elapsedMs / 1000
+    let bucket = 0
+    while (bucket < LATENCY_BOUNDS_SECONDS.length && seconds > LATENCY_BOUNDS_SECONDS[bucket]!) bucket++
+    this.#latency[bucket]! += 1
+    this.#latencySumSeconds += seconds
+  }
+
+  recordScore(score: number): void {
+    if (this.#scoreRange === undefined || !Number.isFinite(score)) return
+    const [low, high] = this.#scoreRange
+    const bucket = Math.floor(((score - low) / (high - low)) * SCORE_BUCKETS)
+    this.#scores[Math.max(0, Math.min(SCORE_BUCKETS - 1, bucket))]! += 1
+    this.#scoreSum += score
+  }
+
+  counts(): ArmCounts {
+    return {
+      model: this.#model,
+      version: this.#version,
+      arm: this.#arm,
+      outcomes: Object.fromEntries(OUTCOMES.map((outcome, i) => [outcome, this.#outcomes[i]!])),
+      latencyBuckets: [...this.#latency],
+      latencySumSeconds: this.#latencySumSeconds,
+      scoreBuckets: [...this.#scores],
+      scoreSum: this.#scoreSum,
+      ...(this.#scoreRange ? { scoreRange: this.#scoreRange } : {}),
+    }
+  }
+}
+
+/** Everything one data process counts. Labels come from the configuration alone, never from a request. */
+export class Recorder {
+  readonly #arms = new Map<string, ArmRecorder>()
+  readonly #responses = new Map<string, { model: string; version: string; code: string; count: number }>()
+  readonly #unrouted = new Map<string, number>()
+  inFlight = 0
+
+  arm(model: string, arm: string, version: string, scoreRange?: [number, number]): ArmRecorder {
+    const key = `${model}\n${arm}\n${version}`
+    let recorder = this.#arms.get(key)
+    if (!recorder) {
+      recorder = new ArmRecorder(model, version, arm, scoreRange)
+      this.#arms.set(key, recorder)
+    }
+    return recorder
+  }
+
+  /** A counter of the answers a version gave to clients, by status. */
+  responses(model: string, version: string): (status: number) => void {
+    const byCode = new Map<number, { count: number }>()
+    return (status) => {
+      let cell = byCode.get(status)
+      if (!cell) {
+        const key = `${model}\n${version}\n${status}`
+        const kept = this.#responses.get(key) ?? { model, version, code: String(status), count: 0 }
+        this.#responses.set(key, kept)
+        cell = kept
+        byCode.set(status, cell)
+      }
+      cell.count++
+    }
+  }
+
+  /** A request that never reached a draw: unknown model, too large, broken, and the like. */
+  unrouted(reason: string): void {
+    this.#unrouted.set(reason, (this.#unrouted.get(reason) ?? 0) + 1)
+  }
+
+  snapshot(): Snapshot {
+    return {
+      arms: [...this.#arms.values()].map((arm) => arm.counts()),
+      responses: [...this.#responses.values()],
+      unrouted: [...this.#unrouted].map(([reason, count]) => ({ reason, count })),
+      inFlight: this.inFlight,
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
+import { versionFingerprint } from '@coalmine/contract/prediction-id.ts'
+import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
+import type { ModelLimits, TableMessage, Version } from '../messages.ts'
+import type { Endpoints } from './endpoints.ts'
+import type { Exchange } from './exchange.ts'
+import type { ArmRecorder, Recorder } from './recorder.ts'
+
+/** One version with everything about its answers that is known before a request. */
+export class Served {
+  readonly model: string
+  readonly version: string
+  readonly digest: string
+  readonly manifest: Version['manifest']
+  readonly fingerprint: bigint
+  /** Flat header list of every answer by this version. */
+  readonly headers: readonly string[]
+  readonly responded: (status: number) => void
+  readonly #recorder: Recorder
+  readonly #arms = new Map<string, ArmRecorder>()
+
+  constructor(model: string, { version, digest, manifest }: Version, recorder: Recorder) {
+    this.model = model
+    this.version = version
+    this.digest = digest
+    this.manifest = manifest
+    this.fingerprint = versionFingerprint(model, version, digest)
+    this.headers = ['x-model-name', model, 'x-model-version', version, 'x-model-digest', digest]
+    this.responded = recorder.responses(model, version)
+    this.#recorder = recorder
+  }
+
+  recorder(arm: Arm | 'pinned'): ArmRecorder {
+    let recorder = this.#arms.get(arm)
+    if (!recorder) {
+      recorder = this.#recorder.arm(this.model, arm, this.version, this.manifest.score?.range)
+      this.#arms.set(arm, recorder)
+    }
+    return recorder
+  }
+}
+
+/** Routing of one model: immutable, swapped whole when control sends a new table. */
+export class ModelRoute {
+  readonly model: string
+  readonly table: RoutingTable
+  readonly limits: ModelLimits
+  readonly versions: ReadonlyMap<string, Served>
+  readonly endpoints: Endpoints
+  /** Workers serve one version each, so their paths carry none. */
+  readonly path: Readonly<{ v1: string; v2: string }>
+  /** When control last said that this table holds, on the monotonic clock. */
+  readonly freshAtMs: number
+  readonly #stable: Served
+  readonly #canary: Served
+
+  constructor(message: TableMessage, endpoints: Endpoints, recorder: Recorder, freshAtMs: number) {
+    this.model = message.model
+    this.table = message.table
+    this.limits = message.limits
+    this.versions = new Map(message.versions.map((v) => [v.version, new Served(message.model, v, recorder)]))
+    this.endpoints = endpoints
+    this.path = { v1: `/v1/models/${message.model}:predict`, v2: `/v2/models/${message.model}/infer` }
+    this.freshAtMs = freshAtMs
+    this.#stable = this.#version(message.table.stable)
+    this.#canary = this.#version(message.table.canary ?? message.table.stable)
+  }
+
+  /** Baseline is the stable version on endpoints of its own. */
+  served(arm: Arm): Served {
+    return arm === 'canary' ? this.#canary : this.#stable
+  }
+
+  /** The caller's key, where the configuration asks for affinity and the caller has one. */
+  affinityKey(exchange: Exchange): string | undefined {
+    const { affinity } = this.table
+    if (affinity === undefined) return undefined
+    if ('header' in affinity) return exchange.header(affinity.header)
+    return cookie(exchange.header('cookie'), affinity.cookie)
+  }
+
+  ready(nowMs: number, version = this.#stable.version): boolean {
+    return this.endpoints.choose(version, nowMs, 0) !== undefined
+  }
+
+  metadata(version = this.#stable.version) {
+    const served = this.versions.get(version)!
+    const loaded = [...this.versions.keys()].filter((v) => this.endpoints.loaded(v))
+    return modelMetadata(served.manifest, { versions: loaded, digest: served.digest })
+  }
+
+  #version(version: string): Served {
+    const served = this.versions.get(version)
+    if (!served)
+      throw new Error(`table of ${this.model} names version ${version}, which it does not describe`)
+    return served
+  }
+}
+
+/** Empty values count as absent: every caller without a key would otherwise share one arm. */
+function cookie(header: string | undefined, name: string): string | undefined {
+  for (const pair of header?.split(';') ?? []) {
+    const eq = pair.indexOf('=')
+    if (eq > 0 && pair.slice(0, eq).trim() === name) return pair.slice(eq + 1).trim() || undefined
+  }
+  return undefined
+}

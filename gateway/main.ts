@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readConfig } from './config/read-config.ts'
+import { log } from './log.ts'
+import { stateFolderOf } from './state-folder.ts'
+import { lockFolder } from './supervisor/lock.ts'
+import { assertPortsFree } from './supervisor/ports.ts'
+import { Supervisor } from './supervisor/supervisor.ts'
+import { welcome } from './welcome.ts'
+
+const HELP = `Usage: node gateway/main.ts [--config FILE]
+
+Starts the gateway: the data port, the admin API, metrics, and the workers of models with runtime process.
+
+  --config FILE  the configuration (default: config/gateway.yaml)
+`
+
+const options = readArguments()
+const config = await orEnd(() => readConfig(options.config, process.env))
+await orEnd(() =>
+  assertPortsFree({
+    'listen.data': config.listen.data,
+    'listen.admin': config.listen.admin,
+    'listen.metrics': config.listen.metrics,
+  }),
+)
+const lock = await orEnd(() => lockFolder(stateFolderOf(config)))
+
+process.env.COALMINE_CONFIG = options.config
+process.env.COALMINE_DATA_LISTEN = JSON.stringify(config.listen.data)
+const supervisor = new Supervisor({ dataProcesses: config.processes })
+
+let signals = 0
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    signals++
+    if (signals > 1) process.exit(130)
+    log.info('stopping: answering what is in flight', { signal })
+    void supervisor.stop()
+  })
+}
+
+supervisor.start().then(async () => process.stdout.write(await welcome(config)))
+const reason = await supervisor.exited
+await lock.release()
+if (reason !== undefined) end(reason, 1)
+process.exit(0)
+
+function readArguments(): { config: string } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        config: { type: 'string', default: 'config/gateway.yaml' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    if (values.help) {
+      process.stdout.write(HELP)
+      process.exit(0)
+    }
+    const config = resolve(values.config)
+    if (!existsSync(config)) end(`there is no configuration file ${config}`, 2)
+    return { config }
+  } catch (error) {
+    return end(`${(error as Error).message}\n\n${HELP}`, 2)
+  }
+}
+
+/** What cannot be started is one clear sentence and an exit, never a stack. */
+async function orEnd<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    return end((error as Error).message, 2)
+  }
+}
+
+function end(message: string, code: number): never {
+  process.stderr.write(`coalmine: ${message}\n`)
+  process.exit(code)
+}

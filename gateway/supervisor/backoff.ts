@@ -1,0 +1,26 @@
+/** Restart rule of a child process: quick at first, slower each time, `failed` when it dies five times a minute. */
+export interface Backoff {
+  delayMs: number
+  crashesMs: readonly number[]
+}
+
+const FIRST_MS = 500
+const LONGEST_MS = 30_000
+const WINDOW_MS = 60_000
+const FAILED_AT = 5
+
+export const FRESH: Backoff = { delayMs: FIRST_MS, crashesMs: [] }
+
+/** @returns how long to wait before the next start, whether the child counts as failed, and the next state */
+export function afterCrash(
+  state: Backoff,
+  nowMs: number,
+): { waitMs: number; failed: boolean; next: Backoff } {
+  const crashesMs = [...state.crashesMs.filter((at) => at > nowMs - WINDOW_MS), nowMs]
+  const waitMs = crashesMs.length === 1 ? FIRST_MS : state.delayMs
+  return {
+    waitMs,
+    failed: crashesMs.length >= FAILED_AT,
+    next: { delayMs: Math.min(waitMs * 2, LONGEST_MS), crashesMs },
+  }
+}

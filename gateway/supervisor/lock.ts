@@ -1,0 +1,50 @@
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import net from 'node:net'
+import { join } from 'node:path'
+
+/**
+ * One gateway per state folder. The lock is a listening Unix socket: the kernel frees it however its owner
+ * dies, and unlike a file with a process id it cannot be mistaken for another process later.
+ */
+export async function lockFolder(folder: string): Promise<{ release(): Promise<void> }> {
+  await mkdir(join(folder, 'run'), { recursive: true, mode: 0o700 })
+  const path = join(folder, 'run', 'gateway.sock')
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const server = await listen(path)
+    if (server) {
+      await chmod(path, 0o600)
+      return { release: () => new Promise((resolve) => server.close(() => resolve())) }
+    }
+    if (await answers(path)) {
+      throw new Error(
+        `another gateway is running with the state folder ${folder}: stop it, or give this one its own store`,
+      )
+    }
+    await rm(path, { force: true })
+  }
+  throw new Error(`the state folder ${folder} could not be locked`)
+}
+
+function listen(path: string): Promise<net.Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => socket.destroy())
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    )
+    server.listen(path, () => {
+      server.unref()
+      resolve(server)
+    })
+  })
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}

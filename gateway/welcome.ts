@@ -1,0 +1,43 @@
+import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
+import { examplePredictRequest } from '@coalmine/contract/openapi.ts'
+import type { Address, GatewayConfig } from './config/gateway-config.ts'
+
+/** What a new user sees first: where things are and one thing to try. */
+export async function welcome({ listen, models, modelsFolder }: GatewayConfig): Promise<string> {
+  const [first] = Object.keys(models)
+  const data = url(listen.data)
+  const lines = [
+    'Coalmine is up.',
+    '',
+    `  predictions   ${data}`,
+    `  docs          ${data}/docs`,
+    `  admin API     ${url(listen.admin)}/api/docs`,
+    `  metrics       ${url(listen.metrics)}/metrics`,
+    '',
+    `Models: ${Object.keys(models).join(', ') || 'none; add one under models: in the configuration'}`,
+  ]
+  if (first)
+    lines.push('', 'Try it:', '', `  ${await firstCall(data, modelsFolder, first, models[first]!.initial)}`)
+  return `${lines.join('\n')}\n\n`
+}
+
+/** A prediction that works when pasted, where the model's contract is at hand. */
+async function firstCall(
+  data: string,
+  modelsFolder: string,
+  model: string,
+  version: string,
+): Promise<string> {
+  try {
+    const { manifest } = await loadModelFolder(modelsFolder, model, version)
+    const body = JSON.stringify(examplePredictRequest(manifest)).replaceAll("'", "'\\''")
+    return `curl -i ${data}/v1/models/${model}:predict -d '${body}'`
+  } catch {
+    return `curl -i ${data}/v2/models/${model}`
+  }
+}
+
+function url({ host, port }: Address): string {
+  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return `http://${shown}:${port}`
+}

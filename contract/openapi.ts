@@ -1,0 +1,182 @@
+import { exampleValue } from './field.ts'
+import { DEFAULT_MAX_LENGTH, type Field, type Manifest, type Output } from './manifest.ts'
+import { DEFAULT_MAX_INSTANCES } from './predict.ts'
+import { oipDatatype } from './tensor.ts'
+
+/** A JSON Schema in the dialect of OpenAPI 3.1 (2020-12). */
+export type JsonSchema = Record<string, unknown>
+
+/** One record of the model, as in `instances`. */
+export function recordSchema({ inputs }: Manifest): JsonSchema {
+  return {
+    type: 'object',
+    properties: Object.fromEntries(inputs.map((field) => [field.name, fieldSchema(field)])),
+    required: inputs.filter(({ nullable }) => !nullable).map(({ name }) => name),
+    additionalProperties: false,
+  }
+}
+
+/** A record that the model accepts. */
+export function exampleRecord({ inputs }: Manifest): Record<string, unknown> {
+  return Object.fromEntries(inputs.map((field) => [field.name, exampleValue(field)]))
+}
+
+/** The body of `POST /v1/models/{m}:predict`. */
+export function predictRequestSchema(manifest: Manifest, maxInstances = DEFAULT_MAX_INSTANCES): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      instances: { type: 'array', items: recordSchema(manifest), minItems: 1, maxItems: maxInstances },
+    },
+    required: ['instances'],
+    examples: [examplePredictRequest(manifest)],
+  }
+}
+
+export function examplePredictRequest(manifest: Manifest): { instances: Record<string, unknown>[] } {
+  return { instances: [exampleRecord(manifest)] }
+}
+
+/** The answer of `POST /v1/models/{m}:predict`. */
+export function predictResponseSchema({ outputs }: Manifest): JsonSchema {
+  const prediction = {
+    type: 'object',
+    properties: {
+      ...Object.fromEntries(outputs.map((output) => [output.name, outputSchema(output)])),
+      prediction_id: { type: 'string', description: 'Names this prediction in feedback.' },
+    },
+    required: outputs.map(({ name }) => name),
+  }
+  return {
+    type: 'object',
+    properties: {
+      predictions: {
+        type: 'array',
+        items: prediction,
+        description: 'One for each instance, in their order.',
+      },
+      model_name: { type: 'string' },
+      model_version: { type: 'string', description: 'The version that answered.' },
+    },
+    required: ['predictions', 'model_name', 'model_version'],
+  }
+}
+
+/** The body of `POST /v2/models/{m}/infer`. */
+export function inferRequestSchema(manifest: Manifest): JsonSchema {
+  const inputs = manifest.inputs.map((field) => ({
+    type: 'object',
+    ...(field.description === undefined ? {} : { description: field.description }),
+    properties: {
+      name: { const: field.name },
+      datatype: { type: 'string', default: oipDatatype(field.type) },
+      shape: { type: 'array', items: { type: 'integer', minimum: 0 } },
+      parameters: { type: 'object' },
+      data: { type: 'array', description: 'Row-major, flat or nested as the shape says.' },
+    },
+    required: ['name', 'datatype', 'shape', 'data'],
+  }))
+  const output = {
+    type: 'object',
+    properties: { name: { enum: manifest.outputs.map(({ name }) => name) }, parameters: { type: 'object' } },
+    required: ['name'],
+  }
+  return {
+    type: 'object',
+    properties: {
+      id: { type: 'string', description: 'Echoed in the response.' },
+      parameters: { type: 'object' },
+      inputs: { type: 'array', items: { anyOf: inputs }, minItems: 1 },
+      outputs: { type: 'array', items: output, description: 'Outputs to answer with; all when left out.' },
+    },
+    required: ['inputs'],
+    examples: [exampleInferRequest(manifest)],
+  }
+}
+
+/** An infer request of one row that the model accepts. */
+export function exampleInferRequest(manifest: Manifest): {
+  id: string
+  inputs: { name: string; datatype: string; shape: number[]; data: unknown[] }[]
+} {
+  return {
+    id: 'example',
+    inputs: manifest.inputs.map((field) => ({
+      name: field.name,
+      datatype: oipDatatype(field.type),
+      shape: [1, ...(field.shape?.length ? field.shape : [1])],
+      data: [exampleValue(field)].flat(field.shape?.length ?? 0),
+    })),
+  }
+}
+
+/** The answer of `POST /v2/models/{m}/infer`. */
+export function inferResponseSchema({ outputs }: Manifest): JsonSchema {
+  const tensor = {
+    type: 'object',
+    properties: {
+      name: { enum: outputs.map(({ name }) => name) },
+      datatype: { enum: [...new Set(outputs.map(({ type }) => oipDatatype(type)))] },
+      shape: { type: 'array', items: { type: 'integer' } },
+      data: { type: 'array', description: 'Flat, row-major.' },
+    },
+    required: ['name', 'datatype', 'shape', 'data'],
+  }
+  return {
+    type: 'object',
+    properties: {
+      model_name: { type: 'string' },
+      model_version: { type: 'string', description: 'The version that answered.' },
+      id: { type: 'string' },
+      parameters: { type: 'object' },
+      outputs: { type: 'array', items: tensor },
+    },
+    required: ['model_name', 'model_version', 'id', 'outputs'],
+  }
+}
+
+function fieldSchema(field: Field): JsonSchema {
+  const description = [field.description, field.unit && `Unit: ${field.unit}.`].filter(Boolean).join(' ')
+  return {
+    ...nested(scalarSchema(field), field.shape ?? []),
+    ...(description === '' ? {} : { description }),
+    examples: [exampleValue(field)],
+  }
+}
+
+function outputSchema({ type, shape, labels, description }: Output): JsonSchema {
+  const named = labels === undefined ? '' : `Labels: ${labels.map((label, i) => `${i} ${label}`).join(', ')}.`
+  const text = [description, named].filter(Boolean).join(' ')
+  return {
+    ...nested({ type: SCHEMA_TYPES[type] }, shape ?? []),
+    ...(text === '' ? {} : { description: text }),
+  }
+}
+
+const SCHEMA_TYPES = {
+  int64: 'integer',
+  int32: 'integer',
+  float32: 'number',
+  float64: 'number',
+  string: 'string',
+  bool: 'boolean',
+} as const
+
+function scalarSchema({ type, nullable, min, max, enum: values, maxLength }: Field): JsonSchema {
+  const schemaType = SCHEMA_TYPES[type]
+  return {
+    type: nullable ? [schemaType, 'null'] : schemaType,
+    ...(min === undefined ? {} : { minimum: min }),
+    ...(max === undefined ? {} : { maximum: max }),
+    ...(values === undefined ? {} : { enum: nullable ? [...values, null] : values }),
+    ...(type === 'string' && values === undefined ? { maxLength: maxLength ?? DEFAULT_MAX_LENGTH } : {}),
+  }
+}
+
+/** Lists of exactly the given lengths around a schema. */
+function nested(schema: JsonSchema, shape: readonly number[]): JsonSchema {
+  return shape.reduceRight<JsonSchema>(
+    (items, length) => ({ type: 'array', items, minItems: length, maxItems: length }),
+    schema,
+  )
+}

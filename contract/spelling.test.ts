@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { closest, suggestion } from './spelling.ts'
+
+test.each([
+  ['contrat', 'contract'],
+  ['goldn', 'golden'],
+  ['FP32', 'fp32'],
+  ['temperature', undefined],
+  ['x'.repeat(100_000), undefined],
+])('%.20s', (word, near) => {
+  expect(closest(word, ['contract', 'golden', 'fp32'])).toBe(near)
+})
+
+test('a suggestion ends a sentence', () => {
+  expect(suggestion('goldn', ['golden'])).toBe(', did you mean "golden"?')
+  expect(suggestion('wholly', ['golden'])).toBe('')
+})

@@ -1,0 +1,122 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { Histogram } from './histogram.ts'
+
+export const ROUTES = ['v1_predict', 'v2_infer'] as const
+export type Route = (typeof ROUTES)[number]
+
+/** How a request ended: answered, refused for its content, failed in the model, too late, shed, client gone. */
+export const OUTCOMES = ['ok', 'rejected', 'model_error', 'expired', 'overloaded', 'abandoned'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+const DURATION_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const
+const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const
+
+/** What /metrics says about the loaded model. */
+export type ModelFacts = { digest: string; threading: string; rowsPerRun: number; loadSeconds: number }
+
+type Labels = Record<string, string | number>
+type Sample = { value: number; labels: Labels; metricName?: string }
+
+/**
+ * The worker's figures. Requests only add to numbers; the text is made when /metrics is read.
+ * Labels are fixed by the program, so no request can create a series.
+ */
+export class Metrics {
+  readonly batchRows = new Histogram(BATCH_ROWS)
+  readonly inferenceSeconds = new Histogram(DURATION_SECONDS)
+  queueDepth: () => number = () => 0
+  ready: () => boolean = () => false
+  modelFacts: ModelFacts | undefined
+  #durations = new Map<string, Histogram>()
+  #registry = new Registry()
+
+  constructor(model: string, version: string) {
+    const labels = { model, version }
+    collectDefaultMetrics({ register: this.#registry })
+    for (const route of ROUTES) {
+      for (const outcome of OUTCOMES)
+        this.#durations.set(key(route, outcome), new Histogram(DURATION_SECONDS))
+    }
+    this.#add(
+      'coalmine_worker_request_duration_seconds',
+      'Time from the request to its answer, seconds.',
+      'histogram',
+      (name) =>
+        ROUTES.flatMap((route) =>
+          OUTCOMES.flatMap((outcome) => {
+            const histogram = this.#durations.get(key(route, outcome))!
+            return samples(name, histogram, { ...labels, route, outcome })
+          }),
+        ),
+    )
+    this.#add('coalmine_worker_batch_rows', 'Rows in one run of the model.', 'histogram', (name) =>
+      samples(name, this.batchRows, labels),
+    )
+    this.#add(
+      'coalmine_worker_inference_seconds',
+      'Time of one run of the model, seconds.',
+      'histogram',
+      (name) => samples(name, this.inferenceSeconds, labels),
+    )
+    this.#add('coalmine_worker_queue_depth', 'Requests that wait for a run.', 'gauge', () => [
+      { value: this.queueDepth(), labels },
+    ])
+    this.#add('coalmine_worker_ready', '1 when the worker takes traffic.', 'gauge', () => [
+      { value: this.ready() ? 1 : 0, labels },
+    ])
+    this.#add('coalmine_worker_model_info', 'The loaded model; always 1.', 'gauge', () => {
+      if (this.modelFacts === undefined) return []
+      const { digest, threading, rowsPerRun } = this.modelFacts
+      return [{ value: 1, labels: { ...labels, digest, threading, rows_per_run: rowsPerRun } }]
+    })
+    this.#add('coalmine_worker_model_load_seconds', 'Time to load, check and warm the model.', 'gauge', () =>
+      this.modelFacts === undefined ? [] : [{ value: this.modelFacts.loadSeconds, labels }],
+    )
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  observe(route: Route, outcome: Outcome, seconds: number) {
+    this.#durations.get(key(route, outcome))!.observe(seconds)
+  }
+
+  #add(name: string, help: string, type: 'histogram' | 'gauge', samplesOf: (name: string) => Sample[]) {
+    // prom-client asks a metric only for its name and `get`, so ours needs no copy of the numbers in between.
+    const metric = {
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      get: async () => ({ name, help, type, aggregator: 'sum', values: samplesOf(name) }),
+      reset: () => {},
+    }
+    this.#registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0])
+  }
+}
+
+const key = (route: Route, outcome: Outcome) => `${route} ${outcome}`
+
+/** Prometheus's cumulative buckets; a histogram without observations has no series. */
+function samples(name: string, { bounds, counts, sum }: Histogram, labels: Labels): Sample[] {
+  let total = 0
+  const buckets = bounds.map((le, bin) => {
+    total += counts[bin]!
+    return { metricName: `${name}_bucket`, value: total, labels: { ...labels, le } }
+  })
+  total += counts[bounds.length]!
+  if (total === 0) return []
+  return [
+    ...buckets,
+    { metricName: `${name}_bucket`, value: total, labels: { ...labels, le: '+Inf' } },
+    { metricName: `${name}_sum`, value: sum, labels },
+    { metricName: `${name}_count`, value: total, labels },
+  ]
+}

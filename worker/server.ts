@@ -1,0 +1,95 @@
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Hono } from 'hono'
+import type { Life } from './life.ts'
+import type { Settings } from './settings.ts'
+
+/** A caller may hold a connection idle for longer than any load balancer in front of it (AWS 60 s). */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+/** Node looks at the two limits above only this often. */
+const CONNECTIONS_CHECK_MS = 1_000
+const CONNECTIONS_MAX = 10_000
+/** `server.close()` leaves connections alone that become idle later. */
+const CLOSE_IDLE_EVERY_MS = 50
+
+/** A Node server around the app; it listens nowhere yet. */
+// biome-ignore lint/suspicious/noExplicitAny: the bindings are those that the adaptor provides
+export function createHttpServer(app: Hono<any>, life: Life): Server {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: {
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    },
+  }) as Server
+  server.maxConnections = CONNECTIONS_MAX
+  server.prependListener('request', (_, outgoing) => {
+    if (life.draining) outgoing.shouldKeepAlive = false
+  })
+  return server
+}
+
+/** Listens; resolves with the address as a URL or a socket path. Rejects with one sentence. */
+export async function listen(server: Server, where: Settings['listen']): Promise<string> {
+  if ('socket' in where) await removeStaleSocket(where.socket)
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(listenProblem(where, error))))
+    if ('socket' in where) {
+      // Others must not connect even in the moment before chmod.
+      const umask = process.umask(0o177)
+      server.listen(where.socket, () => {
+        chmodSync(where.socket, 0o600)
+        resolve(where.socket)
+      })
+      process.umask(umask)
+      return
+    }
+    server.listen(where.port, where.host, () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address !== null ? address.port : where.port
+      resolve(`http://${where.host.includes(':') ? `[${where.host}]` : where.host}:${port}`)
+    })
+  })
+}
+
+/** Takes no new connections and resolves when the last one is gone; idle ones are closed at once. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+    server.close(() => {
+      clearInterval(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+function listenProblem(where: Settings['listen'], error: NodeJS.ErrnoException): string {
+  const place = 'socket' in where ? `socket ${where.socket}` : `${where.host}:${where.port}`
+  if (error.code === 'EADDRINUSE') return `cannot listen on ${place}: something else already does`
+  if (error.code === 'EACCES') return `cannot listen on ${place}: permission denied`
+  if (error.code === 'ENOENT') return `cannot listen on ${place}: its folder does not exist`
+  return `cannot listen on ${place}: ${error.message}`
+}
+
+/** A worker that was killed leaves its socket file behind; one that answers is somebody else's. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const file = lstatSync(path, { throwIfNoEntry: false })
+  if (file === undefined) return
+  if (!file.isSocket()) throw new Error(`cannot listen on socket ${path}: a file that is no socket is there`)
+  const answers = await new Promise<boolean>((resolve) => {
+    const probe = connect(path)
+    probe.once('connect', () => resolve(true))
+    probe.once('error', () => resolve(false))
+    probe.once('close', () => probe.destroy())
+    probe.once('connect', () => probe.destroy())
+  })
+  if (answers) throw new Error(`cannot listen on socket ${path}: a running process already does`)
+  unlinkSync(path)
+}

@@ -1,0 +1,136 @@
+import type { Server } from 'node:http'
+import { elementsPerRow } from '@coalmine/contract/manifest.ts'
+import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
+import type { Hono } from 'hono'
+import { buildApp } from './app.ts'
+import { Batcher } from './batcher.ts'
+import { goldenProblem } from './golden-check.ts'
+import { Life } from './life.ts'
+import type { Log } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { type Model, openModel } from './model.ts'
+import { closeServer, createHttpServer, listen } from './server.ts'
+import { compileServing, type Serving } from './serving.ts'
+import type { Settings } from './settings.ts'
+
+/** Requests that may wait for a run; more are told to come back. */
+const WAITING_MAX = 1024
+
+/** What the starter of a worker is told: whether it is ready, and if not, why. */
+export type Readiness = { ready: true; address: string } | { ready: false; reason: string }
+
+export type Worker = {
+  // biome-ignore lint/suspicious/noExplicitAny: the bindings are those that the adaptor provides
+  app: Hono<any>
+  life: Life
+  /** Resolves once the model is ready, or has failed for good; the worker answers health checks either way. */
+  readiness: Promise<Readiness>
+  /** Readiness off, answers what is in flight, closes every connection. */
+  drain(): Promise<void>
+}
+
+/** Listens, then loads the model. Rejects when it cannot listen. `onLost`: the model's thread has ended. */
+export async function startWorker(
+  settings: Settings,
+  log: Log,
+  onLost: (reason: string) => void,
+): Promise<Worker> {
+  const { model, version } = settings
+  const life = new Life()
+  const metrics = new Metrics(model, version)
+  const app = buildApp({ model, version, life, metrics })
+  const server = createHttpServer(app, life)
+  const address = await listen(server, settings.listen)
+  log('info', 'listening', { address, model, version })
+
+  const lost = (reason: string) => {
+    life.state = { kind: 'failed', reason }
+    onLost(reason)
+  }
+  return {
+    app,
+    life,
+    readiness: load(settings, life, metrics, log, lost).then((reason) =>
+      reason === undefined ? { ready: true, address } : { ready: false, reason },
+    ),
+    drain: () => drain(life, server),
+  }
+}
+
+/** Loads, checks and warms the model. Resolves with the reason when it cannot be served. */
+async function load(
+  settings: Settings,
+  life: Life,
+  metrics: Metrics,
+  log: Log,
+  onLost: (reason: string) => void,
+): Promise<string | undefined> {
+  const sinceMs = performance.now()
+  let reason: string | undefined
+  try {
+    const model = await openModel(settings, onLost)
+    const serving = serve(model, settings, life, metrics, log)
+    reason = await goldenProblem(model.golden, serving)
+    if (reason === undefined && life.state.kind === 'loading') {
+      life.state = { kind: 'ready', serving }
+      const loadSeconds = (performance.now() - sinceMs) / 1000
+      const { threading, rowsPerRun, because } = model.choice
+      metrics.modelFacts = { digest: model.digest, threading, rowsPerRun, loadSeconds }
+      metrics.queueDepth = () => serving.batcher.waiting
+      metrics.ready = () => life.unready === undefined
+      const timings = Object.fromEntries(
+        model.timings.map(({ rows, runMs }) => [rows, Number(runMs.toFixed(3))]),
+      )
+      const { digest, golden } = model
+      log('info', 'model ready', {
+        model: settings.model,
+        version: settings.version,
+        digest,
+        threading,
+        rowsPerRun,
+        because,
+        runMsByRows: timings,
+        golden: golden.length,
+        loadSeconds: Number(loadSeconds.toFixed(3)),
+      })
+      return undefined
+    }
+  } catch (error) {
+    reason = error instanceof Error ? error.message : String(error)
+  }
+  if (life.state.kind === 'failed') return life.state.reason
+  reason ??= 'unknown'
+  life.state = { kind: 'failed', reason }
+  log('error', 'model not ready', { model: settings.model, version: settings.version, reason })
+  return reason
+}
+
+function serve(
+  { manifest, digest, engine, encode, choice }: Model,
+  settings: Settings,
+  life: Life,
+  metrics: Metrics,
+  log: Log,
+): Serving {
+  const batcher = new Batcher({
+    run: (inputs: readonly EncodedTensor[]) => engine.run(inputs),
+    encode,
+    outputElements: manifest.outputs.map(elementsPerRow),
+    rowsPerRun: choice.rowsPerRun,
+    waitingMax: WAITING_MAX,
+    nowMs: () => performance.now(),
+    onRun(rows, seconds) {
+      if (life.state.kind !== 'ready') return
+      metrics.batchRows.observe(rows)
+      metrics.inferenceSeconds.observe(seconds)
+    },
+    onModelError: (error) => log('error', 'the model failed', { error: String(error) }),
+  })
+  const { bodyBytesMax, instancesMax } = settings
+  return compileServing({ manifest, digest, batcher, metrics, log, bodyBytesMax, instancesMax })
+}
+
+async function drain(life: Life, server: Server): Promise<void> {
+  life.draining = true
+  await closeServer(server)
+}

@@ -1,0 +1,43 @@
+import type { Affinity } from '@coalmine/core/rollout/deployment.ts'
+
+/** What `config/gateway.yaml` and the environment say, checked and in the units of the program. */
+export interface GatewayConfig {
+  /** Where relative paths of the file begin: the folder that holds the file's folder. */
+  readonly baseFolder: string
+  readonly listen: { readonly data: Address; readonly admin: Address; readonly metrics: Address }
+  /** Without one the admin API is for this machine alone. */
+  readonly adminToken?: string
+  /** How many processes answer predictions. */
+  readonly processes: number
+  readonly store: StoreLocation
+  /** Absolute. */
+  readonly modelsFolder: string
+  readonly models: Readonly<Record<string, ModelConfig>>
+}
+
+/** Port 0 lets the system choose. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** `memory` forgets everything at the end: for demonstrations and tests. */
+export type StoreLocation = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'memory' }
+
+export interface ModelConfig {
+  readonly initial: string
+  readonly version?: string
+  readonly weightBp?: number
+  readonly affinity?: Affinity
+  readonly runtime: Runtime
+  /** Workers of each version; 1 where they run elsewhere. */
+  readonly replicas: number
+  /** Versions that run besides stable, canary and previous. */
+  readonly keep: readonly string[]
+  readonly limits: { readonly timeoutMs: number; readonly bodyBytes: number; readonly instances: number }
+}
+
+/** Workers of our own, or origins (`http://churn-100:9000`) by version. */
+export type Runtime =
+  | { readonly kind: 'process' }
+  | { readonly kind: 'static'; readonly endpoints: Readonly<Record<string, readonly string[]>> }

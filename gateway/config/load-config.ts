@@ -1,0 +1,141 @@
+import { dirname, resolve } from 'node:path'
+import { describeProblems, type FileProblem, parseStrictYaml } from '@coalmine/contract/strict-yaml.ts'
+import type { Address, GatewayConfig, StoreLocation } from './gateway-config.ts'
+import { gatewaySchema, STORE_EXPECTED, storeLocation } from './gateway-schema.ts'
+import { address, isLoopback } from './units.ts'
+
+/** A configuration that cannot be used; the message names every problem, one a line. */
+export class ConfigError extends Error {
+  readonly problems: readonly FileProblem[]
+
+  constructor(message: string, problems: readonly FileProblem[]) {
+    super(message)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** The few settings that the environment overrides; `COALMINE_ADMIN_TOKEN` is its alone. */
+export interface ConfigEnvironment {
+  readonly COALMINE_LISTEN_DATA?: string | undefined
+  readonly COALMINE_LISTEN_ADMIN?: string | undefined
+  readonly COALMINE_LISTEN_METRICS?: string | undefined
+  readonly COALMINE_STORE?: string | undefined
+  readonly COALMINE_ADMIN_TOKEN?: string | undefined
+}
+
+/** Short tokens can be guessed over the network. */
+const TOKEN_LENGTH_MIN = 16
+
+/**
+ * The configuration of a file's text under an environment. Pure; `file` is its path, for messages and as the
+ * start of relative paths. Throws a ConfigError with all problems.
+ */
+export function loadConfig(file: string, text: string, env: ConfigEnvironment): GatewayConfig {
+  const parsed = parseStrictYaml(text, gatewaySchema)
+  const overrides = overridesOf(env)
+  if (!parsed.ok || overrides.problems.length > 0)
+    throw configError(file, parsed.ok ? [] : parsed.problems, overrides.problems)
+
+  const { value, problemAt } = parsed
+  const listen = { ...value.listen, ...overrides.listen }
+  const problems: FileProblem[] = []
+  if (overrides.adminToken === undefined && !isLoopback(listen.admin.host)) {
+    const expected =
+      'a loopback address such as 127.0.0.1:8090 while there is no admin token (COALMINE_ADMIN_TOKEN or COALMINE_ADMIN_TOKEN_FILE)'
+    problems.push(problemAt(['listen', 'admin'], expected, addressText(listen.admin)))
+  }
+  for (const [key, other] of [
+    ['admin', 'data'],
+    ['metrics', 'data'],
+    ['metrics', 'admin'],
+  ] as const) {
+    if (collide(listen[key], listen[other]))
+      problems.push(problemAt(['listen', key], `another port than listen.${other}`, addressText(listen[key])))
+  }
+  if (problems.length > 0) throw configError(file, problems, [])
+
+  const baseFolder = dirname(dirname(resolve(file)))
+  return {
+    baseFolder,
+    listen,
+    ...(overrides.adminToken !== undefined && { adminToken: overrides.adminToken }),
+    processes: value.processes,
+    store: absolute(overrides.store ?? value.store, baseFolder),
+    modelsFolder: resolve(baseFolder, value.modelsFolder),
+    models: value.models,
+  }
+}
+
+interface Overrides {
+  listen: Partial<Record<'data' | 'admin' | 'metrics', Address>>
+  store?: StoreLocation
+  adminToken?: string
+  problems: FileProblem[]
+}
+
+/** An empty variable is one that is not set, as `VARIABLE=` in a compose file means it. */
+function overridesOf(env: ConfigEnvironment): Overrides {
+  const overrides: Overrides = { listen: {}, problems: [] }
+  const refuse = (path: keyof ConfigEnvironment, expected: string, found: string) =>
+    overrides.problems.push({ path, expected, found })
+
+  for (const [key, variable] of [
+    ['data', 'COALMINE_LISTEN_DATA'],
+    ['admin', 'COALMINE_LISTEN_ADMIN'],
+    ['metrics', 'COALMINE_LISTEN_METRICS'],
+  ] as const) {
+    const written = env[variable]
+    if (!written) continue
+    const parsed = address(written)
+    if (parsed) overrides.listen[key] = parsed
+    else refuse(variable, 'host:port such as 127.0.0.1:8080', JSON.stringify(written))
+  }
+  if (env.COALMINE_STORE) {
+    const store = storeLocation(env.COALMINE_STORE)
+    if (store) overrides.store = store
+    else refuse('COALMINE_STORE', STORE_EXPECTED, withoutCredentials(env.COALMINE_STORE))
+  }
+  const token = env.COALMINE_ADMIN_TOKEN
+  if (token) {
+    const usable = /^[\x21-\x7e]+$/.test(token) && token.length >= TOKEN_LENGTH_MIN
+    if (usable) overrides.adminToken = token
+    else
+      refuse(
+        'COALMINE_ADMIN_TOKEN',
+        `at least ${TOKEN_LENGTH_MIN} printable characters without spaces`,
+        `${token.length} characters that are not (not shown)`,
+      )
+  }
+  return overrides
+}
+
+function collide(a: Address, b: Address): boolean {
+  if (a.port === 0 || a.port !== b.port) return false
+  return a.host === b.host || [a, b].some(({ host }) => host === '0.0.0.0' || host === '::')
+}
+
+function configError(
+  file: string,
+  inFile: readonly FileProblem[],
+  inEnvironment: readonly FileProblem[],
+): ConfigError {
+  const ordered = inFile.toSorted(
+    (a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+  )
+  const lines = [describeProblems(file, ordered), describeProblems('environment', inEnvironment)]
+  return new ConfigError(lines.filter((line) => line !== '').join('\n'), [...ordered, ...inEnvironment])
+}
+
+function absolute(store: StoreLocation, baseFolder: string): StoreLocation {
+  return store.kind === 'sqlite' ? { kind: 'sqlite', path: resolve(baseFolder, store.path) } : store
+}
+
+function addressText({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** A store URL may hold a password. */
+function withoutCredentials(url: string): string {
+  return JSON.stringify(url.replace(/\/\/[^@/]*@/, '//***@'))
+}

@@ -11,7 +11,6 @@ const OPTIONS: ServerOptions = {
   keepAliveTimeout: 75_000,
   maxHeaderSize: 16_384,
 }
-const MAX_CONNECTIONS = 10_000
 const SOCKET_IDLE_MS = 60_000
 const SWEEP_MS = 100
 
@@ -22,7 +21,6 @@ export function httpServer(app: { fetch: Parameters<typeof createAdaptorServer>[
     serverOptions: OPTIONS,
     autoCleanupIncoming: false,
   }) as Server
-  server.maxConnections = MAX_CONNECTIONS
   server.setTimeout(SOCKET_IDLE_MS)
   return server
 }

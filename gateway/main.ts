@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from './config/read-config.ts'
 import { log } from './log.ts'
@@ -16,11 +17,12 @@ Starts the gateway: the data port, the admin API, metrics, and the workers of mo
   --config FILE  the configuration (default: config/gateway.yaml)
 `
 
+const WELCOME_MS = 15_000
+
 const options = readArguments()
 const config = await orEnd(() => readConfig(options.config, process.env))
 await orEnd(() =>
   assertPortsFree({
-    'listen.data': config.listen.data,
     'listen.admin': config.listen.admin,
     'listen.metrics': config.listen.metrics,
   }),
@@ -28,8 +30,8 @@ await orEnd(() =>
 const lock = await orEnd(() => lockFolder(stateFolderOf(config)))
 
 process.env.COALMINE_CONFIG = options.config
-process.env.COALMINE_DATA_LISTEN = JSON.stringify(config.listen.data)
 const supervisor = new Supervisor({ dataProcesses: config.processes })
+await orEnd(() => supervisor.start(config.listen.data))
 
 let signals = 0
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -41,7 +43,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-supervisor.start().then(async () => process.stdout.write(await welcome(config)))
+// A model that never becomes ready must not keep the others' users waiting for a word.
+void Promise.race([supervisor.ready, wait(WELCOME_MS, undefined, { ref: false })]).then(async () =>
+  process.stdout.write(await welcome(config)),
+)
 const reason = await supervisor.exited
 await lock.release()
 if (reason !== undefined) end(reason, 1)

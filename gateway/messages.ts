@@ -53,6 +53,12 @@ export interface ModelsMessage {
 
 export type DownMessage = TableMessage | EndpointsMessage | ModelsMessage
 
+/**
+ * The supervisor to a data process: control's words with their age, connections (the socket comes beside the
+ * message), and the end: `lame-duck` (not ready any more, last answers on each connection), then `drain`.
+ */
+export type DataMessage = (DownMessage & { ageMs: number }) | { kind: 'connection' | 'lame-duck' | 'drain' }
+
 /** A connection that failed before it carried an answer: control looks at the endpoint at once. */
 export interface EndpointEvent {
   kind: 'endpoint'
@@ -116,11 +122,8 @@ export interface WorkerReport {
   reason?: string
 }
 
-/** The supervisor to control: a worker changed, a data process came or went. */
-export type SupervisorReport =
-  | WorkerReport
-  | { kind: 'data'; process: number; event: 'started' | 'stopped' }
-  | { kind: 'shutdown' }
+/** The supervisor to control: a worker changed. */
+export type SupervisorReport = WorkerReport
 
 /** To the supervisor from any child: it cannot go on and a restart would not help. */
 export interface FatalMessage {

@@ -39,10 +39,9 @@ process.on('message', (message: SupervisorReport | UpMessage) => {
       return fleet.update(message.incarnation, message.snapshot, performance.now())
   }
 })
-process.on('SIGTERM', () => void stop())
 process.on('disconnect', () => void stop())
-// Ctrl-C reaches the whole group; the supervisor says when to end.
-process.on('SIGINT', () => {})
+// A signal to the whole group is the supervisor's to handle: it says when to end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
 const servers = [
   {
@@ -57,7 +56,9 @@ const servers = [
   },
 ]
 for (const { setting, address, server } of servers) {
-  await listen(server, address).catch((error: NodeJS.ErrnoException) => fatal(explain(setting, address, error)))
+  await listen(server, address).catch((error: NodeJS.ErrnoException) =>
+    fatal(explain(setting, address, error)),
+  )
 }
 await orFatal(() => control.start())
 

@@ -20,6 +20,7 @@ export class DataPlane {
   readonly #endpoints = new Map<string, Endpoints>()
   readonly #report: (event: EndpointEvent) => void
   #known = false
+  #models: readonly string[] = []
   draining = false
 
   constructor({
@@ -44,6 +45,7 @@ export class DataPlane {
         return
       case 'models':
         this.#known = true
+        this.#models = message.models
         this.idKey = idKey(message.idKey.id, Buffer.from(message.idKey.secret, 'base64'))
         for (const [model, endpoints] of this.#endpoints) {
           if (message.models.includes(model)) continue
@@ -58,10 +60,16 @@ export class DataPlane {
     return performance.now() - route.freshAtMs > STALE_MS
   }
 
-  /** Ready once control has spoken, every model has a route and at least one of them can answer. */
+  /** Ready once control has spoken and a model can answer: one broken model must not take the others down. */
   ready(): boolean {
     const nowMs = performance.now()
     return this.#known && !this.draining && [...this.routes.values()].some((route) => route.ready(nowMs))
+  }
+
+  /** Every model can answer: what a start waits for. */
+  allReady(): boolean {
+    const nowMs = performance.now()
+    return this.#models.every((model) => this.routes.get(model)?.ready(nowMs)) && this.#known
   }
 
   endpointFailed(model: string, id: string, code: string): void {

@@ -1,18 +1,30 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import cluster, { type Worker as DataProcess } from 'node:cluster'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { log } from '../log.ts'
-import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
+import type {
+  ControlRequest,
+  DataMessage,
+  DownMessage,
+  FatalMessage,
+  SupervisorReport,
+  UpMessage,
+} from '../messages.ts'
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
+import { Listener } from './listener.ts'
+import type { Address } from './ports.ts'
 import { Workers } from './workers.ts'
 
 const CONTROL = fileURLToPath(new URL('../control/main.ts', import.meta.url))
 const DATA = fileURLToPath(new URL('../data/main.ts', import.meta.url))
+/** From the signal on /readyz says no and answers close their connection, but new ones are still served. */
+const LAME_DUCK_MS = 1_000
 /** Data processes answer what they have within this; then they are killed. */
 const DRAIN_MS = 30_000
+const CONTROL_STOP_MS = 5_000
 
 type FromControl = DownMessage | ControlRequest | FatalMessage
-type FromData = UpMessage | FatalMessage | { kind: 'ready' }
+type FromData = UpMessage | { kind: 'serving' } | { kind: 'ready' }
 
 /**
  * Starts, backs off and stops the processes of one gateway, and passes their messages on. It knows no store
@@ -20,26 +32,31 @@ type FromData = UpMessage | FatalMessage | { kind: 'ready' }
  */
 export class Supervisor {
   readonly #dataProcesses: number
+  readonly #listener = new Listener()
   readonly #workers = new Workers((report) => this.#toControl(report))
   /** The last word of control by kind and model, with the instant it came, for data processes born later. */
   readonly #lastWords = new Map<string, { message: DownMessage; atMs: number }>()
+  readonly #data = new Set<ChildProcess>()
+  readonly #ready = Promise.withResolvers<void>()
   readonly #exited = Promise.withResolvers<string | undefined>()
   #control: ChildProcess | undefined
   #controlBackoff: Backoff = FRESH
   #dataBackoff: Backoff = FRESH
   #stopping = false
-  readonly #ready = Promise.withResolvers<void>()
 
   constructor({ dataProcesses }: { dataProcesses: number }) {
     this.#dataProcesses = dataProcesses
-    cluster.schedulingPolicy = cluster.SCHED_RR
-    cluster.setupPrimary({ exec: DATA })
   }
 
-  /** Resolves once predictions can be answered. */
-  start(): Promise<void> {
+  /** Rejects with a sentence when the data port cannot be had. */
+  async start(data: Address): Promise<void> {
+    await this.#listener.listen(data)
     this.#startControl()
     for (let i = 0; i < this.#dataProcesses; i++) this.#startData()
+  }
+
+  /** Resolves once every model can answer. */
+  get ready(): Promise<void> {
     return this.#ready.promise
   }
 
@@ -52,10 +69,16 @@ export class Supervisor {
   async stop(reason?: string): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#toControl({ kind: 'shutdown' })
-    await Promise.all(Object.values(cluster.workers ?? {}).map((data) => drain(data as DataProcess)))
+    this.#tellData({ kind: 'lame-duck' })
+    if (reason === undefined) await wait(LAME_DUCK_MS)
+    await this.#listener.close()
+    this.#tellData({ kind: 'drain' })
+    await Promise.all([...this.#data].map((data) => ended(data, DRAIN_MS)))
     await this.#workers.close()
-    await endControl(this.#control)
+    if (this.#control) {
+      if (this.#control.connected) this.#control.disconnect()
+      await ended(this.#control, CONTROL_STOP_MS)
+    }
     this.#exited.resolve(reason)
   }
 
@@ -66,9 +89,6 @@ export class Supervisor {
     control.on('error', (error) => log.error('control cannot be reached', { error: error.message }))
     control.once('spawn', () => {
       for (const report of this.#workers.reports()) this.#toControl(report)
-      for (const data of Object.values(cluster.workers ?? {})) {
-        this.#toControl({ kind: 'data', process: data!.id, event: 'started' })
-      }
     })
     control.once('exit', (code, signal) => {
       this.#control = undefined
@@ -83,24 +103,26 @@ export class Supervisor {
   }
 
   #startData(): void {
-    const data = cluster.fork()
+    const data = fork(DATA, [], { stdio: 'inherit' })
+    this.#data.add(data)
     data.on('message', (message: FromData) => {
-      if (message.kind === 'fatal') void this.stop(message.reason)
+      if (message.kind === 'serving') this.#listener.add(data)
       else if (message.kind === 'ready') this.#ready.resolve()
       else this.#toControl(message)
     })
     data.on('error', (error) => log.warn('a data process cannot be reached', { error: error.message }))
-    data.once('online', () => {
+    data.once('spawn', () => {
       const nowMs = performance.now()
-      for (const { message, atMs } of this.#lastWords.values()) data.send({ ...message, ageMs: nowMs - atMs })
-      this.#toControl({ kind: 'data', process: data.id, event: 'started' })
+      for (const { message, atMs } of this.#lastWords.values())
+        sendTo(data, { ...message, ageMs: nowMs - atMs })
     })
     data.once('exit', (code, signal) => {
-      this.#toControl({ kind: 'data', process: data.id, event: 'stopped' })
+      this.#data.delete(data)
+      this.#listener.remove(data)
       if (this.#stopping) return
       const { waitMs, next } = afterCrash(this.#dataBackoff, performance.now())
       this.#dataBackoff = next
-      log.warn('a data process ended', { process: data.id, code, signal, restartMs: waitMs })
+      log.warn('a data process ended', { pid: data.pid, code, signal, restartMs: waitMs })
       setTimeout(() => {
         if (!this.#stopping) this.#startData()
       }, waitMs)
@@ -113,13 +135,11 @@ export class Supervisor {
         void this.stop(message.reason)
         return
       case 'workers':
-        this.#workers.desire(message.desired)
+        if (!this.#stopping) this.#workers.desire(message.desired)
         return
       default:
         this.#keep(message)
-        for (const data of Object.values(cluster.workers ?? {})) {
-          if (data!.isConnected()) data!.send({ ...message, ageMs: 0 })
-        }
+        this.#tellData({ ...message, ageMs: 0 })
     }
   }
 
@@ -137,31 +157,26 @@ export class Supervisor {
   }
 
   #toControl(message: SupervisorReport | UpMessage): void {
-    if (this.#control?.connected) this.#control.send(message)
+    if (this.#control) sendTo(this.#control, message)
+  }
+
+  #tellData(message: DataMessage): void {
+    for (const data of this.#data) sendTo(data, message)
   }
 }
 
-function drain(data: DataProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (data.isDead()) return resolve()
-    const kill = setTimeout(() => data.process.kill('SIGKILL'), DRAIN_MS)
-    data.once('exit', () => {
-      clearTimeout(kill)
-      resolve()
-    })
-    if (data.isConnected()) data.send({ kind: 'drain' })
-    else data.process.kill('SIGTERM')
-  })
+/** A process may end between the look and the word; its exit says so. */
+function sendTo(child: ChildProcess, message: SupervisorReport | UpMessage | DataMessage): void {
+  if (child.connected) child.send(message, () => {})
 }
 
-function endControl(control: ChildProcess | undefined): Promise<void> {
+function ended(child: ChildProcess, withinMs: number): Promise<void> {
   return new Promise((resolve) => {
-    if (!control || control.exitCode !== null || control.signalCode !== null) return resolve()
-    const kill = setTimeout(() => control.kill('SIGKILL'), 5_000)
-    control.once('exit', () => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    const kill = setTimeout(() => child.kill('SIGKILL'), withinMs)
+    child.once('exit', () => {
       clearTimeout(kill)
       resolve()
     })
-    control.kill('SIGTERM')
   })
 }

@@ -1,0 +1,214 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const PROGRAM = join(ROOT, 'gateway/main.ts')
+
+/** A record that the churn models accept. */
+export const CUSTOMER = {
+  tenure_months: 14,
+  contract: 'month-to-month',
+  monthly_charges: 74.95,
+  total_charges: 1012.4,
+  payment_method: 'electronic-check',
+  internet_service: 'fiber',
+  support_calls: 2,
+  data_usage_gb: 212.5,
+  paperless_billing: true,
+}
+
+export interface Settings {
+  models: string
+  env?: Record<string, string>
+  processes?: number
+}
+
+/** A whole gateway in a folder of its own, on free ports, as `npm start` runs it. */
+export class Gateway {
+  readonly folder = mkdtempSync(join(tmpdir(), 'coalmine-e2e-'))
+  readonly #env: Record<string, string>
+  #processes: number
+  ports = { data: 0, admin: 0, metrics: 0 }
+  child!: ChildProcess
+  output = ''
+
+  constructor({ env = {}, processes = 1 }: Omit<Settings, 'models'> = {}) {
+    this.#env = env
+    this.#processes = processes
+  }
+
+  static async start({ models, ...rest }: Settings): Promise<Gateway> {
+    const gateway = new Gateway(rest)
+    const [data, admin, metrics] = await freePorts(3)
+    gateway.ports = { data: data!, admin: admin!, metrics: metrics! }
+    gateway.configure(models)
+    await gateway.start()
+    return gateway
+  }
+
+  get configFile(): string {
+    return join(this.folder, 'config/gateway.yaml')
+  }
+
+  /** Writes the configuration; `models` is the YAML under that key, two spaces in. */
+  configure(models: string): void {
+    mkdirSync(join(this.folder, 'config'), { recursive: true })
+    const { data, admin, metrics } = this.ports
+    writeFileSync(
+      this.configFile,
+      [
+        `listen: { data: 127.0.0.1:${data}, admin: 127.0.0.1:${admin}, metrics: 127.0.0.1:${metrics} }`,
+        `processes: ${this.#processes}`,
+        'store: sqlite:./data/coalmine.db',
+        `modelsFolder: ${join(ROOT, 'models')}`,
+        'models:',
+        models,
+      ].join('\n'),
+    )
+  }
+
+  edit(change: (text: string) => string): void {
+    writeFileSync(this.configFile, change(readFileSync(this.configFile, 'utf8')))
+  }
+
+  async start(): Promise<void> {
+    this.spawn()
+    await until(
+      async () => this.output.includes('Coalmine is up') && (await this.status('/readyz')) === 200,
+      () => this.output,
+    )
+  }
+
+  spawn(): void {
+    this.child = spawn(process.execPath, [PROGRAM, '--config', this.configFile], {
+      env: { ...process.env, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.child.stdout!, this.child.stderr!])
+      stream.on('data', (chunk) => (this.output += chunk))
+  }
+
+  exited(): Promise<number | null> {
+    return new Promise((resolve) => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) return resolve(this.child.exitCode)
+      this.child.once('exit', (code) => resolve(code))
+    })
+  }
+
+  async stop(): Promise<number | null> {
+    this.child.kill('SIGTERM')
+    return this.exited()
+  }
+
+  /** Ends it whatever state it is in, and removes its folder. */
+  async dispose(): Promise<void> {
+    const hurry = setTimeout(() => this.child.kill('SIGTERM'), 20_000)
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.stop()
+    clearTimeout(hurry)
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  data(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.ports.data}${path}`, init)
+  }
+
+  predict(
+    instances: unknown[] = [CUSTOMER],
+    headers: Record<string, string> = {},
+    path = '/v1/models/churn:predict',
+  ): Promise<Response> {
+    return this.data(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ instances }),
+    })
+  }
+
+  async status(path: string): Promise<number> {
+    return this.data(path).then(
+      (response) => response.status,
+      () => 0,
+    )
+  }
+
+  admin(path: string, init: RequestInit & { json?: unknown } = {}): Promise<Response> {
+    const { json, headers, ...rest } = init
+    return fetch(`http://127.0.0.1:${this.ports.admin}${path}`, {
+      ...rest,
+      headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    })
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers as they come
+  async model(name = 'churn'): Promise<any> {
+    return (await this.admin(`/api/v1/models/${name}`)).json()
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`)).text()
+  }
+
+  /** Process ids of the children by the program they run. */
+  children(program: string): number[] {
+    return descendants(this.child.pid!).filter((pid) => {
+      const command = readProc(pid, 'cmdline')
+      return command?.split('\0').some((part) => part.endsWith(program))
+    })
+  }
+}
+
+function descendants(parent: number): number[] {
+  const direct = (readProc(parent, `task/${parent}/children`) ?? '')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
+  return direct.flatMap((pid) => [pid, ...descendants(pid)])
+}
+
+function readProc(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests read answers as they come
+export async function json(response: Response): Promise<any> {
+  return response.json()
+}
+
+/** Waits for a fact, not for a time; gives up long after it should have become true, and says what it saw. */
+export async function until(
+  fact: () => boolean | Promise<boolean>,
+  evidence: () => string = () => '',
+): Promise<void> {
+  const end = performance.now() + 45_000
+  for (;;) {
+    if (await fact()) return
+    if (performance.now() > end) throw new Error(`what was awaited did not become true\n${evidence()}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve) => {
+          const server = net.createServer()
+          server.listen(0, '127.0.0.1', () => resolve(server))
+        }),
+    ),
+  )
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}

@@ -1,5 +1,6 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { listModelFolders, loadModelFolder } from '@coalmine/contract/model-folder.ts'
+import { log } from '../log.ts'
 import type { Version } from '../messages.ts'
 
 /**
@@ -10,9 +11,15 @@ export class Catalog {
   readonly #folder: string
   readonly #versions = new Map<string, Map<string, Version>>()
   readonly #faults = new Map<string, Map<string, string>>()
+  readonly #deployed = new Map<string, string>()
 
   constructor(folder: string) {
     this.#folder = folder
+  }
+
+  /** A version that was deployed with this digest: other bytes under its name are never started from. */
+  expect(model: string, version: string, digest: string): void {
+    this.#deployed.set(`${model}/${version}`, digest)
   }
 
   /** Looks for new versions of the models named. One that cannot be read is a fault to show, not a failure. */
@@ -21,10 +28,12 @@ export class Catalog {
       if (!models.includes(model) || this.version(model, version)) continue
       try {
         const { manifest, digest } = await loadModelFolder(this.#folder, model, version)
+        const tampered = this.#tampered(model, version, digest)
+        if (tampered) throw new Error(tampered)
         this.#add(model, { version, digest, manifest })
         this.#faults.get(model)?.delete(version)
       } catch (error) {
-        entry(this.#faults, model).set(version, (error as Error).message)
+        this.#faulty(model, version, (error as Error).message)
       }
     }
   }
@@ -38,9 +47,8 @@ export class Catalog {
       return `it serves version ${manifest.version} of ${manifest.name}, not ${version} of ${model}`
     }
     const known = this.version(model, version)
-    if (known && known.digest !== digest) {
-      return `it serves other bytes than the known version ${version}: ${digest}, expected ${known.digest}`
-    }
+    const tampered = this.#tampered(model, version, digest)
+    if (tampered) return tampered
     if (!known) this.#add(model, { version, digest, manifest })
     return undefined
   }
@@ -56,6 +64,19 @@ export class Catalog {
   /** Versions that are there and cannot be served, with the reason. */
   faults(model: string): { version: string; reason: string }[] {
     return [...(this.#faults.get(model) ?? [])].map(([version, reason]) => ({ version, reason }))
+  }
+
+  #tampered(model: string, version: string, digest: string): string | undefined {
+    const expected = this.version(model, version)?.digest ?? this.#deployed.get(`${model}/${version}`)
+    if (expected === undefined || expected === digest) return undefined
+    return `tampered: the bytes of ${model} ${version} are not those it was known by (${digest}, expected ${expected}); a version never changes, publish a new one`
+  }
+
+  #faulty(model: string, version: string, reason: string): void {
+    const faults = entry(this.#faults, model)
+    if (faults.get(version) === reason) return
+    faults.set(version, reason)
+    log.error('a version cannot be served', { model, version, reason })
   }
 
   #add(model: string, version: Version): void {

@@ -1,5 +1,5 @@
 import { breakingChanges } from '@coalmine/contract/contract-change.ts'
-import type { Manifest } from '@coalmine/contract/manifest.ts'
+import { parseManifestObject } from '@coalmine/contract/manifest.ts'
 import { type Deployment, emptyDeployment, type VersionRef } from '@coalmine/core/rollout/deployment.ts'
 import { applyIntent, type Change, type Intent, type Refusal } from '@coalmine/core/rollout/intent.ts'
 import { type Drift, driftOf, reconcile, type Wish } from '@coalmine/core/rollout/reconcile.ts'
@@ -60,7 +60,12 @@ export class Control {
   async start(): Promise<void> {
     const secret = await this.store.secret('prediction-id', () => crypto.getRandomValues(new Uint8Array(32)))
     this.#idKey = { id: 0, secret: Buffer.from(secret).toString('base64') }
-    for (const deployment of await this.store.readAll()) this.#deployments.set(deployment.model, deployment)
+    for (const deployment of await this.store.readAll()) {
+      this.#deployments.set(deployment.model, deployment)
+      const { model, stable, previous, split } = deployment
+      for (const ref of [stable, previous, split?.canary])
+        if (ref) this.catalog.expect(model, ref.version, ref.digest)
+    }
     await this.#align()
     this.#heartbeat = setInterval(() => void this.#serially(() => this.#align()), HEARTBEAT_MS)
   }
@@ -214,13 +219,21 @@ export class Control {
   async #admit(target: Target, identity: Identity): Promise<string | undefined> {
     const { model, version } = target
     if (identity !== 'foreign') {
-      const refusal = this.catalog.learn(model, version, identity.digest, identity.manifest as Manifest)
+      const refusal = this.#learn(target, identity)
       if (refusal) log.error('an endpoint was not admitted', { endpoint: target.id, why: refusal })
-      else if (!this.deployment(model).stable) void this.#serially(() => this.#align())
+      else void this.#serially(() => this.#align())
       return refusal
     }
     if (this.catalog.version(model, version)) return undefined
     return `it does not say what it serves (no /manifest), and models/${model}/${version} is not here to say it`
+  }
+
+  #learn({ model, version }: Target, { digest, manifest }: Exclude<Identity, 'foreign'>): string | undefined {
+    try {
+      return this.catalog.learn(model, version, digest, parseManifestObject(manifest, '/manifest'))
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 
   #publish(model: string): void {

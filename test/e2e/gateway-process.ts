@@ -25,18 +25,25 @@ export interface Settings {
   models: string
   env?: Record<string, string>
   processes?: number
+  modelsFolder?: string
 }
 
 /** A whole gateway in a folder of its own, on free ports, as `npm start` runs it. */
 export class Gateway {
   readonly folder = mkdtempSync(join(tmpdir(), 'coalmine-e2e-'))
   readonly #env: Record<string, string>
-  #processes: number
+  readonly #processes: number
+  readonly #modelsFolder: string
   ports = { data: 0, admin: 0, metrics: 0 }
   child!: ChildProcess
   output = ''
 
-  constructor({ env = {}, processes = 1 }: Omit<Settings, 'models'> = {}) {
+  constructor({
+    env = {},
+    processes = 1,
+    modelsFolder = join(ROOT, 'models'),
+  }: Omit<Settings, 'models'> = {}) {
+    this.#modelsFolder = modelsFolder
     this.#env = env
     this.#processes = processes
   }
@@ -64,7 +71,7 @@ export class Gateway {
         `listen: { data: 127.0.0.1:${data}, admin: 127.0.0.1:${admin}, metrics: 127.0.0.1:${metrics} }`,
         `processes: ${this.#processes}`,
         'store: sqlite:./data/coalmine.db',
-        `modelsFolder: ${join(ROOT, 'models')}`,
+        `modelsFolder: ${this.#modelsFolder}`,
         'models:',
         models,
       ].join('\n'),

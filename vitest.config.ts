@@ -5,9 +5,33 @@ const node = { environment: 'node', pool: 'forks' } as const
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...node, name: 'unit', include: ['{core,contract,worker,gateway,bench,test}/**/*.test.ts'], exclude: ['test/e2e/**', 'test/containers/**', '**/node_modules/**'] } },
-      { test: { ...node, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
-      { test: { ...node, name: 'containers', include: ['test/containers/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
+      {
+        test: {
+          ...node,
+          name: 'unit',
+          include: ['{core,contract,worker,gateway,bench,test}/**/*.test.ts'],
+          exclude: ['test/e2e/**', 'test/containers/**', '**/node_modules/**'],
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'containers',
+          include: ['test/containers/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 })

@@ -16,7 +16,16 @@ export function documentation<E extends Env>(
 ): void {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   const html = page(title, at, openapi)
-  const start = `window.ui = SwaggerUIBundle({ url: ${JSON.stringify(openapi)}, dom_id: '#docs', deepLinking: true, tryItOutEnabled: true, defaultModelsExpandDepth: 0 })`
+  const start = `
+document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches)
+window.ui = SwaggerUIBundle({
+  url: ${JSON.stringify(openapi)},
+  dom_id: '#docs',
+  deepLinking: true,
+  tryItOutEnabled: true,
+  defaultModelsExpandDepth: 0,
+})
+`
   const policy =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
   app.get(at, (c) => c.html(html, 200, { 'content-security-policy': policy }))

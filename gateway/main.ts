@@ -18,6 +18,8 @@ Starts the gateway: the data port, the admin API, metrics, and the workers of mo
 `
 
 const WELCOME_MS = 15_000
+/** A second signal ends at once; one that comes sooner is the first, passed on by npm to the group that had it. */
+const IMPATIENT_MS = 500
 
 const options = readArguments()
 const config = await orEnd(() => readConfig(options.config, process.env))
@@ -33,13 +35,15 @@ process.env.COALMINE_CONFIG = options.config
 const supervisor = new Supervisor({ dataProcesses: config.processes })
 await orEnd(() => supervisor.start(config.listen.data))
 
-let signals = 0
+let stoppedMs: number | undefined
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    signals++
-    if (signals > 1) process.exit(130)
-    log.info('stopping: answering what is in flight', { signal })
-    void supervisor.stop()
+    const nowMs = performance.now()
+    if (stoppedMs === undefined) {
+      stoppedMs = nowMs
+      log.info('stopping: answering what is in flight', { signal })
+      void supervisor.stop()
+    } else if (nowMs - stoppedMs > IMPATIENT_MS) process.exit(130)
   })
 }
 

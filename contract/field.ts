@@ -12,7 +12,7 @@ export interface FieldRules {
 }
 
 /** The largest double that rounds to a finite float32: one step below 2^128 - 2^103. */
-export const MAX_TO_FLOAT32 = 3.4028235677973362e38
+const MAX_TO_FLOAT32 = 3.4028235677973362e38
 
 /** What is wrong with one scalar. */
 interface Fault {

@@ -50,7 +50,6 @@ test('a request is encoded as the same records would be', () => {
   )
   expect(infer).toEqual({
     id: 'abc',
-    parameters: { trace: true },
     rows: 1,
     tensors: compileEncoder(CHURN.inputs)([CUSTOMER]),
     outputs: ['label', 'probabilities'],

@@ -1,6 +1,5 @@
 import { compileTensorRules } from './field-tensor.ts'
 import type { Manifest } from './manifest.ts'
-import type { Parameters } from './open-inference.ts'
 import { DEFAULT_MAX_INSTANCES } from './predict.ts'
 import {
   addProblem,
@@ -18,7 +17,6 @@ import { type EncodedTensor, parseDatatype, parseShape, parseTensorData } from '
 export interface Infer {
   /** The client's id, to be echoed. */
   id?: string
-  parameters?: Parameters
   rows: number
   /** All inputs, in the contract's order, encoded as compileEncoder encodes. */
   tensors: EncodedTensor[]
@@ -44,13 +42,12 @@ export function parseInferRequest(json: unknown, manifest: Manifest, maxRows = D
   }
   refuseUnknownKeys(json, KEYS, ['body'], problems)
   const id = optional(json, 'id', isString, 'a string', problems)
-  const parameters = optional(json, 'parameters', isObject, 'an object', problems) as Parameters | undefined
+  optional(json, 'parameters', isObject, 'an object', problems)
   const outputs = requestedOutputs(json, manifest, problems)
   const { tensors, rows } = inputTensors(json, manifest, maxRows, problems)
   if (problems.length > 0) throw brokenContract(problems)
   return {
     ...(id === undefined ? {} : { id }),
-    ...(parameters === undefined ? {} : { parameters }),
     rows,
     tensors,
     outputs,

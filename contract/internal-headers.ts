@@ -1,7 +1,12 @@
 /** Request, gateway to worker: u32 decimal; present when prediction ids and an answer header are wanted. */
 export const PICK_HEADER = 'x-coalmine-pick'
+/** Request, gateway to worker: milliseconds the caller still waits. */
+export const BUDGET_HEADER = 'x-coalmine-budget-ms'
 /** Response, worker to gateway: what the gateway records, in the form of formatAnswer. */
 export const ANSWER_HEADER = 'x-coalmine-answer'
+
+/** What an `x-request-id` may be, so that it can stand in a header and in a log line. */
+export const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Where a prediction id goes: 64 bytes that the gateway overwrites in place. */
 export const ID_PLACEHOLDER = '~'.repeat(64)

@@ -5,7 +5,6 @@ import { ContractError } from './problem.ts'
 // ES2026, not yet in TypeScript's library.
 declare global {
   interface JSON {
-    rawJSON(text: string): object
     parse(
       text: string,
       reviver: (key: string, value: unknown, context: { source?: string }) => unknown,
@@ -33,15 +32,6 @@ export function parseExactJson(body: Uint8Array | string): unknown {
     if (error instanceof RangeError) throw new ContractError(400, 'malformed JSON: nested too deeply')
     throw malformed(text)
   }
-}
-
-/**
- * A number that JSON.stringify writes exactly: integers beyond 2^53 - 1 as raw JSON.
- * JSON.rawJSON's object only means something to JSON.stringify.
- */
-export function exactNumber(value: bigint): number | object {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : JSON.rawJSON(String(value))
 }
 
 function parseText(text: string): unknown {

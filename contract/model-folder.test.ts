@@ -3,15 +3,15 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { ManifestError } from './manifest.ts'
 import { listModelFolders, loadModelFolder } from './model-folder.ts'
 import { CHURN_YAML } from './testing/churn-manifest.ts'
+import { REFERENCE } from './testing/churn-reference.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const FILES: Record<string, string> = {
   'model.onnx': 'weights',
-  'golden.jsonl': '{}\n',
-  'reference.json': '{}',
+  'golden.jsonl': '{"record":{"tenure_months":14},"outputs":{"label":1}}\n',
+  'reference.json': JSON.stringify(REFERENCE),
   'model-card.md': '# Churn',
   'model.yaml': CHURN_YAML.replace(/^sha256: .*$/m, `sha256: ${sha256('weights')}`),
 }
@@ -29,12 +29,10 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }))
 
 async function refusal(model = 'churn', version = '1.1.0'): Promise<string> {
-  const error = await loadModelFolder(root, model, version).then(
-    () => new Error('the folder was accepted'),
-    (reason: unknown) => reason,
+  return loadModelFolder(root, model, version).then(
+    () => 'the folder was accepted',
+    (error: Error) => error.message,
   )
-  expect(error).toBeInstanceOf(ManifestError)
-  return (error as Error).message
 }
 
 test('a folder is its manifest and one digest of all its files', async () => {
@@ -50,6 +48,21 @@ test.each(Object.keys(FILES))('the digest covers %s', async (name) => {
   // The model's own bytes are held by the manifest already.
   if (name === 'model.onnx') expect(await refusal()).toContain('sha256: expected the hash of model.onnx')
   else expect((await loadModelFolder(root, 'churn', '1.1.0')).digest).not.toBe(digest)
+})
+
+test.each([
+  ['golden.jsonl', `${FILES['golden.jsonl']}{"record":`, ':2: expected one JSON object a line, found '],
+  ['golden.jsonl', '\n', ': expected at least one golden record, found none'],
+  ['reference.json', '{"rows":0}', ': rows: '],
+])('a broken %s (%j) is refused with its place', async (name, content, place) => {
+  await writeFile(join(folder, name), content)
+  expect(await refusal()).toContain(join(folder, name) + place)
+})
+
+test('golden records come with the folder', async () => {
+  expect((await loadModelFolder(root, 'churn', '1.1.0')).golden).toEqual([
+    { record: { tenure_months: 14 }, outputs: { label: 1 } },
+  ])
 })
 
 test('a file beside those named does not matter', async () => {

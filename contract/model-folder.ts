@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { type Golden, parseGolden } from './golden.ts'
 import { type Manifest, ManifestError, namedFiles, parseManifest } from './manifest.ts'
 import { modelNameProblem, versionProblem } from './names.ts'
+import { parseReference } from './reference.ts'
 
 const MANIFEST_FILE = 'model.yaml'
 
@@ -13,12 +15,14 @@ export interface ModelFolder {
   manifest: Manifest
   /** `sha256:<hex>` over model.yaml and every file it names. */
   digest: string
+  /** Empty when the version has none. */
+  golden: Golden[]
 }
 
 /**
- * Loads models/<model>/<version>. Throws ManifestError naming the file at fault: a folder that is missing,
- * lies outside `modelsRoot`, whose manifest is broken or names another version, or whose model file has
- * another sha256 than the manifest says.
+ * Loads models/<model>/<version>. Throws an Error naming the file at fault: a folder that is missing, lies
+ * outside `modelsRoot`, whose manifest, golden records or reference are broken, whose manifest names another
+ * version, or whose model file has another sha256 than the manifest says.
  */
 export async function loadModelFolder(
   modelsRoot: string,
@@ -41,12 +45,18 @@ export async function loadModelFolder(
     throw fault(manifestPath, 'version', `"${version}", as the folder`, `"${manifest.version}"`)
 
   const hashes = new Map([[MANIFEST_FILE, sha256(yaml)]])
-  for (const name of namedFiles(manifest))
-    hashes.set(name, sha256(await contentOf(path, name, join(folder, name))))
+  let golden: Golden[] = []
+  for (const name of namedFiles(manifest)) {
+    const shown = join(folder, name)
+    const content = await contentOf(path, name, shown)
+    hashes.set(name, sha256(content))
+    if (name === manifest.golden) golden = parseGolden(content.toString('utf8'), shown)
+    if (name === manifest.reference) parseReference(content.toString('utf8'), shown)
+  }
   const modelHash = hashes.get(manifest.file)
   if (modelHash !== manifest.sha256)
     throw fault(manifestPath, 'sha256', `the hash of ${manifest.file}, ${modelHash}`, manifest.sha256)
-  return { path, manifest, digest: digestOf(hashes) }
+  return { path, manifest, digest: digestOf(hashes), golden }
 }
 
 /** Every complete version folder under `modelsRoot`, sorted by name; folders still being written are left out. */

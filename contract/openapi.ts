@@ -17,7 +17,7 @@ export function recordSchema({ inputs }: Manifest): JsonSchema {
 }
 
 /** A record that the model accepts. */
-export function exampleRecord({ inputs }: Manifest): Record<string, unknown> {
+function exampleRecord({ inputs }: Manifest): Record<string, unknown> {
   return Object.fromEntries(inputs.map((field) => [field.name, exampleValue(field)]))
 }
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { HmacSha256 } from './hmac-sha256.ts'
 
 /**
  * A prediction id is 48 bytes, written as 64 base64url characters; numbers are big-endian.
@@ -51,6 +52,7 @@ export interface PredictionIdFields {
 export interface IdKey {
   id: number
   secret: KeyObject
+  mac: HmacSha256
 }
 
 /** Keys by id, 0 to 15. */
@@ -60,11 +62,11 @@ export type Verified =
   | { ok: true; fields: PredictionIdFields }
   | { ok: false; error: 'malformed' | 'unknown_key' | 'forged' }
 
-/** A key from 32 bytes or more of secret. Throws RangeError for a shorter one or an id outside 0 to 15. */
+/** A key from 32 to 64 bytes of secret. Throws RangeError for another length or an id outside 0 to 15. */
 export function idKey(id: number, secret: Uint8Array): IdKey {
   if (!Number.isInteger(id) || id < 0 || id > 15) throw new RangeError(`key id ${id} is outside 0 to 15`)
   if (secret.length < 32) throw new RangeError(`a signing key has at least 32 bytes, not ${secret.length}`)
-  return { id, secret: createSecretKey(secret) }
+  return { id, secret: createSecretKey(secret), mac: new HmacSha256(secret) }
 }
 
 /** The first 8 bytes of SHA-256(model NUL version NUL digest), big-endian. */
@@ -80,10 +82,7 @@ export function signInto(target: Uint8Array, offset: number, fields: PredictionI
   if (offset < 0 || offset + PREDICTION_ID_LENGTH > target.length)
     throw new RangeError(`no room for a prediction id at ${offset} of ${target.length} bytes`)
   writeFields(fields, key)
-  createHmac('sha256', key.secret)
-    .update(scratch.subarray(0, SIGNED_BYTES))
-    .digest()
-    .copy(scratch, SIGNED_BYTES, 0, 12)
+  key.mac.write(scratch, SIGNED_BYTES, scratch, SIGNED_BYTES, BYTES - SIGNED_BYTES)
   let at = offset
   for (let i = 0; i < BYTES; i += 3) {
     const triple = (scratch[i]! << 16) | (scratch[i + 1]! << 8) | scratch[i + 2]!

@@ -26,7 +26,7 @@ export interface Problem {
 }
 
 /** Problems beyond this many are only counted, so that a bad request cannot make a huge answer. */
-export const MAX_PROBLEMS = 100
+const MAX_PROBLEMS = 100
 
 const MAX_NAME = 128
 const MAX_MESSAGE = 500
@@ -147,7 +147,7 @@ export function shortened(text: string, length = MAX_NAME): string {
 }
 
 /** A value small enough to send back, and always writable as JSON. Never throws. */
-export function abbreviated(value: unknown, depth = 1): unknown {
+function abbreviated(value: unknown, depth = 1): unknown {
   if (typeof value === 'string') return shortened(value, 200)
   if (typeof value === 'boolean' || value === null) return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)

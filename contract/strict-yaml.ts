@@ -91,7 +91,7 @@ export function describeProblems(file: string, problems: readonly FileProblem[])
     .join('\n')
 }
 
-export function pathText(path: Path): string {
+function pathText(path: Path): string {
   let text = ''
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`

@@ -57,7 +57,7 @@ export function oipDatatype(type: Datatype): OipDatatype {
 }
 
 /** The number of values in a shape; undefined when it is no list of sizes or exceeds 2^53 - 1. */
-export function elementCount(shape: readonly unknown[]): number | undefined {
+function elementCount(shape: readonly unknown[]): number | undefined {
   let count = 1
   for (const size of shape) {
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined

@@ -1,24 +1,14 @@
-import type { Server, ServerOptions } from 'node:http'
+import type { Server } from 'node:http'
+import { closeServer as close, SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
 import { createAdaptorServer } from '@hono/node-server'
 
-/** Time limits of a listener. The defaults of Node let a slow client hold a connection for minutes. */
-const OPTIONS: ServerOptions = {
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  /** The two above are only enforced at this interval. */
-  connectionsCheckingInterval: 1_000,
-  /** Longer than a load balancer's idle time (60 s is usual), so that the balancer closes first. */
-  keepAliveTimeout: 75_000,
-  maxHeaderSize: 16_384,
-}
 const SOCKET_IDLE_MS = 60_000
-const SWEEP_MS = 100
 
 /** @param app what answers; a Hono application with node's sockets in its bindings */
 export function httpServer(app: { fetch: Parameters<typeof createAdaptorServer>[0]['fetch'] }): Server {
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: OPTIONS,
+    serverOptions: SERVER_OPTIONS,
     autoCleanupIncoming: false,
   }) as Server
   server.setTimeout(SOCKET_IDLE_MS)
@@ -35,19 +25,9 @@ export function listen(server: Server, { host, port }: { host: string; port: num
   })
 }
 
-/**
- * Stops accepting and resolves when every answer is out. `close()` alone leaves connections open that were busy
- * when it was called and idle afterwards, hence the sweep.
- */
-export function closeServer(server: Server, withinMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
-    const force = setTimeout(() => server.closeAllConnections(), withinMs)
-    server.close(() => {
-      clearInterval(sweep)
-      clearTimeout(force)
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
+/** Stops accepting and resolves when every answer is out; after `withinMs` the connections left are cut. */
+export async function closeServer(server: Server, withinMs: number): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), withinMs)
+  await close(server)
+  clearTimeout(cut)
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -33,7 +33,8 @@ const product = sources.filter(({ path }) => !/\.test\.ts$|\/testing\/|\/conform
 function tracked(pattern: string): string[] {
   const list = (...flags: string[]) =>
     execFileSync('git', ['ls-files', ...flags, pattern], { cwd: ROOT, encoding: 'utf8' }).split('\n')
-  return [...new Set([...list(), ...list('--others', '--exclude-standard')])].filter(Boolean)
+  const found = new Set([...list(), ...list('--others', '--exclude-standard')])
+  return [...found].filter((path) => path !== '' && existsSync(join(ROOT, path)))
 }
 
 function specifiers(text: string): string[] {

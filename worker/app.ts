@@ -1,13 +1,13 @@
+import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
+import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
 import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, type Handler, Hono } from 'hono'
 import { handle } from './call.ts'
-import type { Exchange } from './exchange.ts'
-import { FetchExchange } from './fetch-exchange.ts'
 import type { Life } from './life.ts'
 import type { Metrics } from './metrics.ts'
-import { NodeExchange } from './node-exchange.ts'
 import packageJson from './package.json' with { type: 'json' }
 import { type Protocol, V1, V2 } from './protocol.ts'
 
@@ -128,7 +128,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
   })
   app.onError((error, c) => {
     const serving = life.state.kind === 'ready' ? life.state.serving : undefined
-    serving?.log('error', 'a route failed', { path: c.req.path, error: String(error) })
+    serving?.log.error('a route failed', { path: c.req.path, error: String(error) })
     return json(c, 500, { error: 'internal error' })
   })
   return app

@@ -1,7 +1,8 @@
+import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
+import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { describe, expect, test } from 'vitest'
 import { Batcher } from './batcher.ts'
 import { handle } from './call.ts'
-import type { BodyFault, Exchange } from './exchange.ts'
 import type { Outcome } from './metrics.ts'
 import { V1 } from './protocol.ts'
 import { compileServing } from './serving.ts'
@@ -15,10 +16,11 @@ function exchange(body: string | BodyFault = BODY, headers: Record<string, strin
   const { promise, resolve } = Promise.withResolvers<void>()
   const it: Exchange = {
     header: (name) => headers[name],
-    body: (_, done) => done(body === 'gone' || body === 'too large' ? body : Buffer.from(body)),
+    readBody: (_, done) => done(body === 'gone' || body === 'too large' ? body : Buffer.from(body)),
     gone: () => !here,
-    answer(status, headers, text) {
-      answers.push({ status, headers, body: JSON.parse(text) })
+    onGone: () => {},
+    answer(status, headers, body) {
+      answers.push({ status, headers, body: JSON.parse(`${body}`) })
       resolve()
     },
   }
@@ -70,7 +72,7 @@ function serving({ waitingMax = 10, nowMs = () => performance.now(), output = 1 
     digest: 'sha256:0',
     batcher,
     metrics: { observe: (_, outcome) => outcomes.push(outcome) },
-    log: () => {},
+    log: silent,
     bodyBytesMax: 1000,
     instancesMax: 10,
   })

@@ -1,27 +1,23 @@
 import { randomUUID } from 'node:crypto'
+import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
 import {
   ANSWER_HEADER,
   type Answer,
+  BUDGET_HEADER,
   formatAnswer,
   PICK_HEADER,
   parsePick,
+  REQUEST_ID,
 } from '@coalmine/contract/internal-headers.ts'
 import { ContractError, errorBody } from '@coalmine/contract/problem.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
 import type { Job, JobFailure } from './batcher.ts'
-import type { BodyFault, Exchange } from './exchange.ts'
 import type { Outcome } from './metrics.ts'
 import type { Asked, Protocol } from './protocol.ts'
 import type { Serving } from './serving.ts'
 
-/** Milliseconds the caller still waits; what is found in the queue after that is not run. */
-export const BUDGET_HEADER = 'x-coalmine-budget-ms'
-
 /** Triton's: where the JSON of a body ends and binary tensors begin. */
 const JSON_LENGTH_HEADER = 'inference-header-content-length'
-
-/** An id that can stand in a header and in a log line. */
-const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Serves one prediction request: the hot path, from its body to its answer. */
 export function handle(exchange: Exchange, protocol: Protocol, serving: Serving): void {
@@ -31,7 +27,7 @@ export function handle(exchange: Exchange, protocol: Protocol, serving: Serving)
     call.refuse(415, `content-encoding ${encoding} is not supported; send the body as it is`)
     return
   }
-  exchange.body(serving.bodyBytesMax, (body) => call.received(body))
+  exchange.readBody(serving.bodyBytesMax, (body) => call.received(body))
 }
 
 class Call implements Job {
@@ -110,7 +106,7 @@ class Call implements Job {
   }
 
   #internal(error: unknown) {
-    this.#serving.log('error', 'a request failed', { error: String(error), stack: (error as Error)?.stack })
+    this.#serving.log.error('a request failed', { error: String(error), stack: (error as Error)?.stack })
     this.#fail(500, 'internal error', 'model_error')
   }
 

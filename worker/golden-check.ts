@@ -1,6 +1,6 @@
 import { compareOutputs, type Golden } from '@coalmine/contract/golden.ts'
+import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
 import { handle } from './call.ts'
-import { FetchExchange } from './fetch-exchange.ts'
 import { V1 } from './protocol.ts'
 import type { Serving } from './serving.ts'
 

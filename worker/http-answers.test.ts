@@ -1,4 +1,3 @@
-import { connect } from 'node:net'
 import { parseAnswer } from '@coalmine/contract/internal-headers.ts'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
@@ -11,7 +10,7 @@ import {
   tensors,
 } from './testing/tabular-worker.ts'
 
-const { adapters, origin, close } = await startTabular()
+const { adapters, close } = await startTabular()
 afterAll(close)
 
 describe.each(adapters)('%s', (_, send) => {
@@ -170,41 +169,6 @@ describe.each(adapters)('%s', (_, send) => {
   })
 })
 
-/** Writes raw bytes and resolves with what comes back until `until` appears. */
-function raw(text: string[], until: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    let answer = ''
-    socket.on('data', (chunk) => {
-      answer += chunk
-      if (!answer.includes(until)) return
-      resolve(answer)
-      socket.destroy()
-    })
-    socket.on('error', reject)
-    socket.on('close', () => resolve(answer))
-    for (const part of text) socket.write(part)
-  })
-}
-
-describe('on a connection', () => {
-  test('the limit on a body without a length is noticed while it is read', async () => {
-    const head = `POST ${predictPath} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`
-    const chunk = `2000\r\n${'x'.repeat(0x2000)}\r\n`
-    // The body never ends; the answer comes all the same.
-    expect(await raw([head, chunk, chunk, chunk], '}')).toMatch(/^HTTP\/1.1 413 /)
-  })
-
-  test('two requests in one packet are both answered, in order', async () => {
-    const request = (amount: number) => {
-      const body = JSON.stringify({ instances: [{ ...one, amount }] })
-      return `POST ${predictPath} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-    }
-    const answer = await raw([request(1) + request(2)], '"total":6')
-    expect(answer.indexOf('"total":5')).toBeGreaterThan(0)
-    expect(answer.indexOf('"total":5')).toBeLessThan(answer.indexOf('"total":6'))
-  })
-})
 test('a draining worker takes no more, and says when to come back', async () => {
   const other = await startTabular()
   const { app, drain } = other.worker

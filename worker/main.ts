@@ -2,7 +2,7 @@
 import './telemetry-off.ts'
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { jsonLog } from './log.ts'
+import { log } from '@coalmine/contract/log.ts'
 import { HELP, parseSettings, type Settings, SettingsError } from './settings.ts'
 import { startWorker, type Worker } from './worker.ts'
 
@@ -16,9 +16,8 @@ if (args.includes('--help') || args.includes('-h')) {
   process.exit(0)
 }
 
-const log = jsonLog((line) => process.stderr.write(line))
 process.on('uncaughtException', (error) => {
-  log('error', 'crashed', { error: String(error), stack: error?.stack })
+  log.error('crashed', { error: String(error), stack: error?.stack })
   process.exit(1)
 })
 const settings = settingsOrExit()
@@ -27,7 +26,7 @@ let exiting = false
 
 try {
   worker = await startWorker(settings, log, (reason) => {
-    log('error', 'the model is lost', { reason })
+    log.error('the model is lost', { reason })
     process.exit(1)
   })
 } catch (error) {
@@ -53,13 +52,13 @@ worker.readiness.then(report)
 function exit(because: string) {
   if (exiting) return
   exiting = true
-  log('info', 'draining', { because })
+  log.info('draining', { because })
   setTimeout(() => {
-    log('warn', 'requests were still in flight', { drainMsMax: DRAIN_MS_MAX })
+    log.warn('requests were still in flight', { drainMsMax: DRAIN_MS_MAX })
     process.exit(0)
   }, DRAIN_MS_MAX).unref()
   worker.drain().then(() => {
-    log('info', 'stopped')
+    log.info('stopped')
     process.exit(0)
   })
 }
@@ -96,6 +95,6 @@ function report(readiness: { ready: boolean; address?: string; reason?: string }
     writeSync(readyFd, `${JSON.stringify(line)}\n`)
     if (readyFd > 2) closeSync(readyFd)
   } catch (error) {
-    log('warn', 'nobody reads the ready line', { error: String(error) })
+    log.warn('nobody reads the ready line', { error: String(error) })
   }
 }

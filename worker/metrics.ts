@@ -1,7 +1,7 @@
+import { Histogram, histogramSamples, type Labels, type Sample } from '@coalmine/contract/histogram.ts'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { Histogram } from './histogram.ts'
 
-export const ROUTES = ['v1_predict', 'v2_infer'] as const
+const ROUTES = ['v1_predict', 'v2_infer'] as const
 export type Route = (typeof ROUTES)[number]
 
 /** How a request ended: answered, refused for its content, failed in the model, too late, shed, client gone. */
@@ -15,9 +15,6 @@ const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as 
 
 /** What /metrics says about the loaded model. */
 export type ModelFacts = { digest: string; threading: string; rowsPerRun: number; loadSeconds: number }
-
-type Labels = Record<string, string | number>
-type Sample = { value: number; labels: Labels; metricName?: string }
 
 /**
  * The worker's figures. Requests only add to numbers; the text is made when /metrics is read.
@@ -104,19 +101,7 @@ export class Metrics {
 
 const key = (route: Route, outcome: Outcome) => `${route} ${outcome}`
 
-/** Prometheus's cumulative buckets; a histogram without observations has no series. */
-function samples(name: string, { bounds, counts, sum }: Histogram, labels: Labels): Sample[] {
-  let total = 0
-  const buckets = bounds.map((le, bin) => {
-    total += counts[bin]!
-    return { metricName: `${name}_bucket`, value: total, labels: { ...labels, le } }
-  })
-  total += counts[bounds.length]!
-  if (total === 0) return []
-  return [
-    ...buckets,
-    { metricName: `${name}_bucket`, value: total, labels: { ...labels, le: '+Inf' } },
-    { metricName: `${name}_sum`, value: sum, labels },
-    { metricName: `${name}_count`, value: total, labels },
-  ]
+/** Most routes never see most outcomes: a histogram without observations has no series. */
+function samples(name: string, histogram: Histogram, labels: Labels): Sample[] {
+  return histogram.counts.some((count) => count > 0) ? histogramSamples(name, histogram, labels) : []
 }

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileEncoder, type Encoder } from '@coalmine/contract/encode.ts'
-import { type Golden, parseGolden } from '@coalmine/contract/golden.ts'
+import type { Golden } from '@coalmine/contract/golden.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import type { Engine } from './engine.ts'
@@ -38,11 +37,7 @@ export async function openModel(
   { modelsRoot, model, version, threading }: ModelSettings,
   onLost: (reason: string) => void,
 ): Promise<Model> {
-  const { path, manifest, digest } = await loadModelFolder(modelsRoot, model, version)
-  const golden =
-    manifest.golden === undefined
-      ? []
-      : parseGolden(await readFile(join(path, manifest.golden), 'utf8'), manifest.golden)
+  const { path, manifest, digest, golden } = await loadModelFolder(modelsRoot, model, version)
   const encode = compileEncoder(manifest.inputs)
   const file = join(path, manifest.file)
   const outputNames = manifest.outputs.map(({ name }) => name)

@@ -1,33 +1,18 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
+import { SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { Life } from './life.ts'
 import type { Settings } from './settings.ts'
 
-/** A caller may hold a connection idle for longer than any load balancer in front of it (AWS 60 s). */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
-/** Node looks at the two limits above only this often. */
-const CONNECTIONS_CHECK_MS = 1_000
 const CONNECTIONS_MAX = 10_000
-/** `server.close()` leaves connections alone that become idle later. */
-const CLOSE_IDLE_EVERY_MS = 50
 
 /** A Node server around the app; it listens nowhere yet. */
 // biome-ignore lint/suspicious/noExplicitAny: the bindings are those that the adaptor provides
 export function createHttpServer(app: Hono<any>, life: Life): Server {
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: {
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-    },
-  }) as Server
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
   server.maxConnections = CONNECTIONS_MAX
   server.prependListener('request', (_, outgoing) => {
     if (life.draining) outgoing.shouldKeepAlive = false
@@ -55,18 +40,6 @@ export async function listen(server: Server, where: Settings['listen']): Promise
       const port = typeof address === 'object' && address !== null ? address.port : where.port
       resolve(`http://${where.host.includes(':') ? `[${where.host}]` : where.host}:${port}`)
     })
-  })
-}
-
-/** Takes no new connections and resolves when the last one is gone; idle ones are closed at once. */
-export function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
-    server.close(() => {
-      clearInterval(timer)
-      resolve()
-    })
-    server.closeIdleConnections()
   })
 }
 

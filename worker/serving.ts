@@ -1,9 +1,9 @@
 import { MAX_IDS } from '@coalmine/contract/internal-headers.ts'
+import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
 import type { Batcher } from './batcher.ts'
 import { compileRowWriter, type RowWriter } from './json-rows.ts'
-import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
 /** What one counted row says: the score that is compared, and the class. NaN and -1 where there is none. */

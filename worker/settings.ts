@@ -26,7 +26,7 @@ export class SettingsError extends Error {
 }
 
 /** Linux's sockaddr_un has 108 bytes for a path with its closing NUL; one is kept in reserve. */
-export const SOCKET_PATH_BYTES_MAX = 106
+const SOCKET_PATH_BYTES_MAX = 106
 const INSTANCES_MAX = 1024
 const BODY_BYTES_MAX = 256 * 1024 * 1024
 

@@ -1,4 +1,6 @@
 import type { Server } from 'node:http'
+import { closeServer } from '@coalmine/contract/http/server.ts'
+import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow } from '@coalmine/contract/manifest.ts'
 import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
 import type { Hono } from 'hono'
@@ -6,10 +8,9 @@ import { buildApp } from './app.ts'
 import { Batcher } from './batcher.ts'
 import { goldenProblem } from './golden-check.ts'
 import { Life } from './life.ts'
-import type { Log } from './log.ts'
 import { Metrics } from './metrics.ts'
 import { type Model, openModel } from './model.ts'
-import { closeServer, createHttpServer, listen } from './server.ts'
+import { createHttpServer, listen } from './server.ts'
 import { compileServing, type Serving } from './serving.ts'
 import type { Settings } from './settings.ts'
 
@@ -41,7 +42,7 @@ export async function startWorker(
   const app = buildApp({ model, version, life, metrics })
   const server = createHttpServer(app, life)
   const address = await listen(server, settings.listen)
-  log('info', 'listening', { address, model, version })
+  log.info('listening', { address, model, version })
 
   const lost = (reason: string) => {
     life.state = { kind: 'failed', reason }
@@ -82,7 +83,7 @@ async function load(
         model.timings.map(({ rows, runMs }) => [rows, Number(runMs.toFixed(3))]),
       )
       const { digest, golden } = model
-      log('info', 'model ready', {
+      log.info('model ready', {
         model: settings.model,
         version: settings.version,
         digest,
@@ -101,7 +102,7 @@ async function load(
   if (life.state.kind === 'failed') return life.state.reason
   reason ??= 'unknown'
   life.state = { kind: 'failed', reason }
-  log('error', 'model not ready', { model: settings.model, version: settings.version, reason })
+  log.error('model not ready', { model: settings.model, version: settings.version, reason })
   return reason
 }
 
@@ -124,7 +125,7 @@ function serve(
       metrics.batchRows.observe(rows)
       metrics.inferenceSeconds.observe(seconds)
     },
-    onModelError: (error) => log('error', 'the model failed', { error: String(error) }),
+    onModelError: (error) => log.error('the model failed', { error: String(error) }),
   })
   const { bodyBytesMax, instancesMax } = settings
   return compileServing({ manifest, digest, batcher, metrics, log, bodyBytesMax, instancesMax })

@@ -1,6 +1,6 @@
+import { log } from '@coalmine/contract/log.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { listModelFolders, loadModelFolder } from '@coalmine/contract/model-folder.ts'
-import { log } from '../log.ts'
 import type { Version } from '../messages.ts'
 
 /**

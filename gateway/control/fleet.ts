@@ -1,7 +1,7 @@
 import { join } from 'node:path'
+import { log } from '@coalmine/contract/log.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
-import { log } from '../log.ts'
 import type { WorkerReport, WorkerSpec } from '../messages.ts'
 import type { Target } from './monitor.ts'
 import { resolveOrigins } from './resolve.ts'

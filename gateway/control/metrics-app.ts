@@ -1,6 +1,6 @@
+import { log } from '@coalmine/contract/log.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { log } from '../log.ts'
 import type { Control } from './control.ts'
 import { type ArmWeight, type EndpointHealth, exposition, type FleetCounts } from './metrics.ts'
 import type { ObservedWeights } from './observed-weight.ts'

@@ -1,14 +1,13 @@
+import { type Counts, histogramSamples, type Labels, type Sample } from '@coalmine/contract/histogram.ts'
 import { AggregatorRegistry, type Registry } from 'prom-client'
-import { LATENCY_BOUNDS_SECONDS, OUTCOMES, SCORE_BUCKETS } from '../data/recorder.ts'
+import { LATENCY_BOUNDS_SECONDS, OUTCOMES, scoreBounds } from '../data/recorder.ts'
 import type { ArmCounts, Snapshot } from '../messages.ts'
 
-type Labels = Record<string, string | number>
-type Value = { value: number; labels: Labels; metricName?: string }
 interface Metric {
   name: string
   help: string
   type: 'counter' | 'histogram' | 'gauge'
-  values: Value[]
+  values: Sample[]
   aggregator: 'sum'
 }
 
@@ -129,7 +128,7 @@ function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): Metric
       arms.map((a) => ({
         labels: labelsOf(a),
         bounds: LATENCY_BOUNDS_SECONDS,
-        buckets: a.latencyBuckets,
+        counts: a.latencyBuckets,
         sum: a.latencySumSeconds,
       })),
     ),
@@ -141,7 +140,7 @@ function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): Metric
         .map((a) => ({
           labels: labelsOf(a),
           bounds: scoreBounds(a.scoreRange!),
-          buckets: [...a.scoreBuckets, 0],
+          counts: [...a.scoreBuckets, 0],
           sum: a.scoreSum,
         })),
     ),
@@ -191,41 +190,15 @@ function healthMetrics(health: readonly EndpointHealth[]): Metric[] {
   ]
 }
 
-/** The last bound is the end of the range itself, where every score that is in range has been counted. */
-function scoreBounds([low, high]: [number, number]): number[] {
-  return Array.from({ length: SCORE_BUCKETS }, (_, i) =>
-    Number((low + ((high - low) * (i + 1)) / SCORE_BUCKETS).toPrecision(12)),
-  )
-}
-
-function counter(name: string, help: string, values: Value[]): Metric {
+function counter(name: string, help: string, values: Sample[]): Metric {
   return { name, help, type: 'counter', values, aggregator: 'sum' }
 }
 
-function gauge(name: string, help: string, values: Value[]): Metric {
+function gauge(name: string, help: string, values: Sample[]): Metric {
   return { name, help, type: 'gauge', values, aggregator: 'sum' }
 }
 
-interface HistogramSeries {
-  labels: Labels
-  bounds: readonly number[]
-  /** One more than bounds: the last counts what lies above them. */
-  buckets: readonly number[]
-  sum: number
-}
-
-function histogram(name: string, help: string, series: readonly HistogramSeries[]): Metric {
-  const values = series.flatMap(({ labels, bounds, buckets, sum }) => {
-    let cumulative = 0
-    const rows = [...bounds, '+Inf'].map((le, i) => {
-      cumulative += buckets[i]!
-      return { value: cumulative, labels: { ...labels, le }, metricName: `${name}_bucket` }
-    })
-    return [
-      ...rows,
-      { value: sum, labels, metricName: `${name}_sum` },
-      { value: cumulative, labels, metricName: `${name}_count` },
-    ]
-  })
+function histogram(name: string, help: string, series: readonly (Counts & { labels: Labels })[]): Metric {
+  const values = series.flatMap((counts) => histogramSamples(name, counts, counts.labels))
   return { name, help, type: 'histogram', values, aggregator: 'sum' }
 }

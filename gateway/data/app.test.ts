@@ -441,6 +441,15 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     expect(reply.headers['content-type']).toBe('application/json')
   })
 
+  test.each(['0', '-1', 'abc', '1.5', ''])('a deadline of "%s" is refused', async (value) => {
+    route()
+    const { status, body } = await predict({ 'x-request-timeout-ms': value })
+    expect([status, JSON.parse(body).error]).toEqual([
+      400,
+      expect.stringContaining('expected whole milliseconds from 1'),
+    ])
+  })
+
   test('a compressed body is refused', async () => {
     route()
     expect((await predict({ 'content-encoding': 'gzip' })).status).toBe(415)

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
+import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
+import { log } from '@coalmine/contract/log.ts'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { documentation } from '../docs-page.ts'
-import { log } from '../log.ts'
 import type { DataPlane } from './data-plane.ts'
-import { FetchExchange, NodeExchange } from './exchange.ts'
 import { dataOpenApi } from './openapi.ts'
 import { type Protocol, predict } from './predict.ts'
 import type { ModelRoute } from './route.ts'
@@ -18,17 +19,16 @@ const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', impor
 /** Every route of the data port. Answers are JSON; errors are `{"error": sentence}`. */
 export function dataApp(plane: DataPlane): Hono<Env> {
   const app = new Hono<Env>()
-  const lastAnswer = () => plane.draining
 
   const predicting = (c: Context<Env>, model: string, protocol: Protocol, pin?: string) => {
     const { incoming, outgoing } = c.env ?? {}
     if (incoming && outgoing) {
-      predict(plane, new NodeExchange(incoming as never, outgoing as never, lastAnswer), model, protocol, pin)
+      predict(plane, new NodeExchange(incoming as never, outgoing as never, plane), model, protocol, pin)
       return RESPONSE_ALREADY_SENT
     }
     const fetched = new FetchExchange(c.req.raw)
     predict(plane, fetched, model, protocol, pin)
-    return fetched.answer
+    return fetched.response
   }
   /** Answers with what a known model (and version, if the path names one) gives; 404 as the clients know it. */
   const about = (answer: (c: Context<Env>, route: ModelRoute, version?: string) => Response): Handler => {
@@ -41,12 +41,8 @@ export function dataApp(plane: DataPlane): Hono<Env> {
       return c.json({ error: `Request for unknown model: '${name}' is not found` }, 404)
     }
   }
-  const only = (method: 'GET' | 'POST', path: string, handler: Handler) => {
-    app.on(method, path, handler)
-    app.all(path, (c) =>
-      c.json({ error: `${c.req.method} is not allowed here; use ${method}` }, 405, { allow: method }),
-    )
-  }
+  // One handler a route: Hono answers it without composing, which the predictions want.
+  const only = (method: 'GET' | 'POST', path: string, handler: Handler) => app.on(method, path, handler)
   const ready = (route: ModelRoute, version?: string) => route.ready(performance.now(), version)
 
   only('POST', '/v1/models/:call{[^/]+:predict}', (c) => predicting(c, stem(c.req.param('call')!), 'v1'))
@@ -65,7 +61,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   only('GET', '/v1/models', (c) => c.json({ models: [...plane.routes.keys()] }))
   only(
     'GET',
-    '/v1/models/:model',
+    '/v1/models/:model{[^/:]+}',
     about((c, route) => c.json({ name: route.model, ready: ready(route) }, ready(route) ? 200 : 503)),
   )
 
@@ -93,7 +89,11 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   only('GET', '/openapi.json', (c) => c.json(dataOpenApi(plane, VERSION)))
   documentation(app, { at: '/docs', title: 'Coalmine', openapi: '/openapi.json' })
 
-  app.notFound((c) => c.json({ error: `there is nothing at ${c.req.path}; see /docs` }, 404))
+  app.notFound((c) => {
+    const allow = ['GET', 'POST'].find((method) => app.router.match(method, c.req.path)[0].length > 0)
+    if (!allow) return c.json({ error: `there is nothing at ${c.req.path}; see /docs` }, 404)
+    return c.json({ error: `${c.req.method} is not allowed here; use ${allow}` }, 405, { allow })
+  })
   app.onError((error, c) => {
     log.error('a request failed in the gateway', { path: c.req.path, error: error.message })
     return c.json({ error: 'unexpected error' }, 500)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { log } from '@coalmine/contract/log.ts'
 import { httpServer } from '../http-server.ts'
-import { log } from '../log.ts'
 import type { DataMessage, UpMessage } from '../messages.ts'
 import { dataApp } from './app.ts'
 import { Connections } from './connections.ts'

@@ -1,30 +1,25 @@
-import { randomUUID } from 'node:crypto'
+import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import {
   ANSWER_HEADER,
-  ID_PLACEHOLDER,
+  BUDGET_HEADER,
   PICK_HEADER,
   parseAnswer,
-  type Answer as Said,
 } from '@coalmine/contract/internal-headers.ts'
-import { PREDICTION_ID_LENGTH, signInto } from '@coalmine/contract/prediction-id.ts'
 import { affinityPoint } from '@coalmine/core/routing/affinity.ts'
 import { type Arm, drawArm } from '@coalmine/core/routing/draw.ts'
+import { admit, requestIdOf } from './admission.ts'
 import { type Answer, Attempt, type Failure } from './attempt.ts'
 import type { DataPlane } from './data-plane.ts'
 import { suspect, type Upstream } from './endpoints.ts'
-import type { Exchange } from './exchange.ts'
 import { foreignScore } from './foreign-score.ts'
+import { identify } from './identify.ts'
 import type { ArmRecorder, Outcome } from './recorder.ts'
 import type { ModelRoute, Served } from './route.ts'
 
 /** The two protocols a prediction may be asked in; the path is the worker's. */
 export type Protocol = 'v1' | 'v2'
 
-const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 const RETRY_AFTER = ['retry-after', '1']
-/** One id is signed at a time, so its bytes need no allocation. */
-const PLACEHOLDER = Buffer.from(ID_PLACEHOLDER, 'latin1')
-const scratch = Buffer.alloc(PREDICTION_ID_LENGTH)
 
 /**
  * Answers one prediction: read, draw, ask an endpoint of the arm, ask another one where that may help, sign,
@@ -39,54 +34,41 @@ export function predict(
   protocol: Protocol,
   pin?: string,
 ): void {
-  const route = plane.routes.get(model)
   const requestId = requestIdOf(exchange)
-  if (!route || (pin !== undefined && !route.versions.has(pin))) {
-    plane.recorder.unrouted('unknown')
-    const name = pin === undefined ? model : `${model}' version '${pin}`
-    return refuse(exchange, 404, `Request for unknown model: '${printable(name)}' is not found`, requestId)
-  }
-  if (pin !== undefined && !route.endpoints.loaded(pin)) {
-    plane.recorder.unrouted('not-loaded')
-    return refuse(
-      exchange,
-      404,
-      `version '${pin}' of model '${model}' is not loaded: it is known, but nothing serves it`,
-      requestId,
+  const refuse = (status: number, reason: string, error: string) => {
+    plane.recorder.unrouted(reason)
+    exchange.answer(
+      status,
+      ['x-request-id', requestId, 'content-type', 'application/json'],
+      JSON.stringify({ error }),
     )
   }
-  const encoding = exchange.header('content-encoding')
-  if (encoding !== undefined && encoding !== 'identity') {
-    plane.recorder.unrouted('encoding')
-    return refuse(
-      exchange,
-      415,
-      `content-encoding '${printable(encoding)}' is not supported; send the body as it is`,
-      requestId,
-    )
-  }
-  if (exchange.header('inference-header-content-length') !== undefined) {
-    plane.recorder.unrouted('binary')
-    return refuse(
-      exchange,
-      415,
-      'binary tensors are not supported; send them as JSON (binary_data=False in tritonclient)',
-      requestId,
-    )
-  }
-  exchange.readBody(route.limits.bodyBytes, (body) => {
-    if (body === 'aborted') return plane.recorder.unrouted('aborted')
-    if (body === 'too-large') {
-      plane.recorder.unrouted('too-large')
+  const admission = admit(exchange, plane.routes.get(model), model, pin)
+  if (admission.kind === 'refused') return refuse(admission.status, admission.reason, admission.error)
+  const { route, timeoutMs } = admission
+  const { bodyBytes } = route.limits
+  exchange.readBody(bodyBytes, (body) => {
+    if (body === 'gone') return plane.recorder.unrouted('aborted')
+    if (body === 'too large') {
       return refuse(
-        exchange,
         413,
-        `the body is larger than ${route.limits.bodyBytes} bytes; use batch prediction for large inputs`,
-        requestId,
+        'too-large',
+        `the body is larger than ${bodyBytes} bytes; use batch prediction for large inputs`,
       )
     }
-    new Prediction(plane, exchange, route, protocol, pin, requestId, body).start()
+    new Prediction({ plane, exchange, route, protocol, pin, requestId, timeoutMs, body }).start()
   })
+}
+
+interface Asked {
+  plane: DataPlane
+  exchange: Exchange
+  route: ModelRoute
+  protocol: Protocol
+  pin: string | undefined
+  requestId: string
+  timeoutMs: number
+  body: Buffer
 }
 
 class Prediction {
@@ -107,23 +89,15 @@ class Prediction {
   #attempts = 0
   #recorded = false
 
-  constructor(
-    plane: DataPlane,
-    exchange: Exchange,
-    route: ModelRoute,
-    protocol: Protocol,
-    pin: string | undefined,
-    requestId: string,
-    body: Buffer,
-  ) {
+  constructor({ plane, exchange, route, protocol, pin, requestId, timeoutMs, body }: Asked) {
     this.#plane = plane
     this.#exchange = exchange
     this.#route = route
     this.#protocol = protocol
     this.#requestId = requestId
+    this.#timeoutMs = timeoutMs
     this.#body = body
     this.#pick = plane.random()
-    this.#timeoutMs = timeoutOf(exchange, route.limits.timeoutMs)
     this.#arm = pin === undefined ? this.#draw() : 'pinned'
     this.#assigned = pin === undefined ? route.served(this.#arm as Arm) : route.versions.get(pin)!
     this.#counts = this.#assigned.recorder(this.#arm)
@@ -132,7 +106,7 @@ class Prediction {
   start(): void {
     this.#plane.recorder.inFlight++
     this.#deadline = setTimeout(expire, this.#timeoutMs, this)
-    this.#exchange.onClientGone(() => this.#clientGone())
+    this.#exchange.onGone(() => this.#clientGone())
     const upstream = this.#choose(this.#assigned)
     if (upstream) return this.#send(upstream, this.#assigned)
     this.#record('unavailable')
@@ -166,7 +140,7 @@ class Prediction {
         PICK_HEADER,
         String(this.#pick),
       ],
-      ...['x-coalmine-budget-ms', String(Math.max(1, Math.ceil(this.#remainingMs())))],
+      ...[BUDGET_HEADER, String(Math.max(1, Math.ceil(this.#remainingMs())))],
     ]
     for (const name of ['traceparent', 'tracestate']) {
       const value = this.#exchange.header(name)
@@ -225,63 +199,26 @@ class Prediction {
       const said =
         typeof own === 'string' ? parseAnswer(own) : foreignScore(served.manifest, body, this.#pick)
       if (said?.score !== undefined && this.#attempts === 1) this.#counts.recordScore(said.score)
-      out.push('x-prediction-id', this.#identify(served, body, said))
+      out.push('x-prediction-id', identify(body, said, this.#origin(served)))
     }
-    this.#exchange.respond(status, out, body)
+    this.#exchange.answer(status, out, body)
   }
 
-  /**
-   * Signs ids over the placeholders that the worker left in its answer.
-   * @returns the id of the counted row, which stands for the request
-   */
-  #identify(served: Served, body: Buffer, said: Partial<Said> = {}): string {
-    const { rows = 1, row = 0 } = said
-    const ids = said.ids?.every((at) => isPlaceholder(body, at)) ? said.ids : []
-    const perRow = ids.length === rows
-    for (let i = 0; i < ids.length; i++) {
-      const picked = !perRow || i === row
-      this.#sign(served, body, ids[i]!, picked ? row : i, picked ? said : { rows })
+  #origin(served: Served) {
+    return {
+      arm: this.#arm,
+      table: this.#route.table,
+      fingerprint: served.fingerprint,
+      shielded: this.#arm === 'canary' && served !== this.#assigned,
+      random: this.#plane.random,
+      key: this.#plane.idKey,
     }
-    const own = perRow ? ids[row] : ids[0]
-    if (own !== undefined) return body.toString('latin1', own, own + PREDICTION_ID_LENGTH)
-    this.#sign(served, scratch, 0, row, said)
-    return scratch.toString('latin1')
-  }
-
-  #sign(
-    served: Served,
-    target: Buffer,
-    offset: number,
-    row: number,
-    { rows = 1, row: picked, score, class: label }: Partial<Said>,
-  ): void {
-    const { table } = this.#route
-    signInto(
-      target,
-      offset,
-      {
-        arm: this.#arm,
-        counts: this.#arm !== 'pinned' && table.counting,
-        shielded: this.#arm === 'canary' && served !== this.#assigned,
-        pickedRow: picked !== undefined || rows === 1,
-        fingerprint: served.fingerprint,
-        rollout: table.serial,
-        weightBp: table.weightBp,
-        timeMs: Date.now(),
-        ...(score === undefined ? {} : { score }),
-        ...(label === undefined ? {} : { class: label }),
-        nonce: this.#plane.random(),
-        row,
-        rows,
-      },
-      this.#plane.idKey,
-    )
   }
 
   #refuse(status: number, error: string, headers: string[] = []): void {
     this.#finish()
     this.#assigned.responded(status)
-    this.#exchange.respond(
+    this.#exchange.answer(
       status,
       [
         ...headers,
@@ -327,42 +264,11 @@ class Prediction {
   }
 }
 
-/** Nothing is written over an answer but what the worker put there to be written over. */
-function isPlaceholder(body: Buffer, at: number): boolean {
-  return (
-    body.length >= at + PREDICTION_ID_LENGTH &&
-    body.compare(PLACEHOLDER, 0, PREDICTION_ID_LENGTH, at, at + PREDICTION_ID_LENGTH) === 0
-  )
-}
-
 function expire(prediction: Prediction): void {
   prediction.expire()
-}
-
-function requestIdOf(exchange: Exchange): string {
-  const given = exchange.header('x-request-id')
-  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
-}
-
-/** A caller may shorten its deadline, never lengthen it. */
-function timeoutOf(exchange: Exchange, limitMs: number): number {
-  const asked = Number(exchange.header('x-request-timeout-ms'))
-  return asked >= 1 && asked < limitMs ? asked : limitMs
 }
 
 function contentType(headers: Answer['headers']): string {
   const type = headers['content-type']
   return typeof type === 'string' ? type : 'application/json'
-}
-
-function printable(text: string): string {
-  return text.slice(0, 130).replace(/[^\x20-\x7e]/g, '?')
-}
-
-export function refuse(exchange: Exchange, status: number, error: string, requestId: string): void {
-  exchange.respond(
-    status,
-    ['x-request-id', requestId, 'content-type', 'application/json'],
-    JSON.stringify({ error }),
-  )
 }

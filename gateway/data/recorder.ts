@@ -1,10 +1,18 @@
+import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { ArmCounts, Snapshot } from '../messages.ts'
 
 /** Upper bounds in seconds: the OpenTelemetry HTTP advice, with finer steps below 5 ms where models answer. */
 export const LATENCY_BOUNDS_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ] as const
-export const SCORE_BUCKETS = 20
+const SCORE_BUCKETS = 20
+
+/** Upper bounds over a score's range. The last is the range's end, where whatever lies above is counted too. */
+export function scoreBounds([low, high]: readonly [number, number]): number[] {
+  return Array.from({ length: SCORE_BUCKETS }, (_, i) =>
+    Number((low + ((high - low) * (i + 1)) / SCORE_BUCKETS).toPrecision(12)),
+  )
+}
 
 /**
  * What became of a first attempt. `unavailable`: its arm had no endpoint to go to; `rejected`: the worker found
@@ -19,10 +27,8 @@ export class ArmRecorder {
   readonly #version: string
   readonly #arm: string
   readonly #outcomes = new Float64Array(OUTCOMES.length)
-  readonly #latency = new Float64Array(LATENCY_BOUNDS_SECONDS.length + 1)
-  #latencySumSeconds = 0
-  readonly #scores = new Float64Array(SCORE_BUCKETS)
-  #scoreSum = 0
+  readonly #latencySeconds = new Histogram(LATENCY_BOUNDS_SECONDS)
+  readonly #scores: Histogram | undefined
   readonly #scoreRange: [number, number] | undefined
 
   constructor(model: string, version: string, arm: string, scoreRange?: [number, number]) {
@@ -30,23 +36,16 @@ export class ArmRecorder {
     this.#version = version
     this.#arm = arm
     this.#scoreRange = scoreRange
+    this.#scores = scoreRange && new Histogram(scoreBounds(scoreRange).slice(0, -1))
   }
 
   record(outcome: Outcome, elapsedMs: number): void {
     this.#outcomes[OUTCOMES.indexOf(outcome)]! += 1
-    const seconds = elapsedMs / 1000
-    let bucket = 0
-    while (bucket < LATENCY_BOUNDS_SECONDS.length && seconds > LATENCY_BOUNDS_SECONDS[bucket]!) bucket++
-    this.#latency[bucket]! += 1
-    this.#latencySumSeconds += seconds
+    this.#latencySeconds.observe(elapsedMs / 1000)
   }
 
   recordScore(score: number): void {
-    if (this.#scoreRange === undefined || !Number.isFinite(score)) return
-    const [low, high] = this.#scoreRange
-    const bucket = Math.floor(((score - low) / (high - low)) * SCORE_BUCKETS)
-    this.#scores[Math.max(0, Math.min(SCORE_BUCKETS - 1, bucket))]! += 1
-    this.#scoreSum += score
+    if (Number.isFinite(score)) this.#scores?.observe(score)
   }
 
   counts(): ArmCounts {
@@ -55,10 +54,10 @@ export class ArmRecorder {
       version: this.#version,
       arm: this.#arm,
       outcomes: Object.fromEntries(OUTCOMES.map((outcome, i) => [outcome, this.#outcomes[i]!])),
-      latencyBuckets: [...this.#latency],
-      latencySumSeconds: this.#latencySumSeconds,
-      scoreBuckets: [...this.#scores],
-      scoreSum: this.#scoreSum,
+      latencyBuckets: [...this.#latencySeconds.counts],
+      latencySumSeconds: this.#latencySeconds.sum,
+      scoreBuckets: [...(this.#scores?.counts ?? [])],
+      scoreSum: this.#scores?.sum ?? 0,
       ...(this.#scoreRange ? { scoreRange: this.#scoreRange } : {}),
     }
   }

@@ -1,9 +1,9 @@
+import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import { versionFingerprint } from '@coalmine/contract/prediction-id.ts'
 import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
 import type { ModelLimits, TableMessage, Version } from '../messages.ts'
 import type { Endpoints } from './endpoints.ts'
-import type { Exchange } from './exchange.ts'
 import type { ArmRecorder, Recorder } from './recorder.ts'
 
 /** One version with everything about its answers that is known before a request. */

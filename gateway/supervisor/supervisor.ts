@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { log } from '../log.ts'
+import { log } from '@coalmine/contract/log.ts'
 import type {
   ControlRequest,
   DataMessage,

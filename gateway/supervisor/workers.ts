@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { log } from '../log.ts'
+import { log } from '@coalmine/contract/log.ts'
 import type { WorkerReport, WorkerSpec, WorkerState } from '../messages.ts'
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
 

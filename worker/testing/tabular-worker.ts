@@ -1,10 +1,11 @@
+import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { parseSettings } from '../settings.ts'
 import { startWorker, type Worker } from '../worker.ts'
 import { modelsRoot, publishTabular } from './model-fixture.ts'
 
 export type Send = (path: string, init?: RequestInit) => Promise<Response>
 
-/** A worker of the tabular model in this process: bodies up to 16 KiB, 100 instances. */
+/** A worker of the tabular model in this process, for up to 100 instances a request. */
 export type TabularWorker = {
   worker: Worker
   origin: string
@@ -13,16 +14,12 @@ export type TabularWorker = {
   close(): Promise<void>
 }
 
-export async function startTabular(): Promise<TabularWorker> {
+export async function startTabular(bodyLimit = '16KiB'): Promise<TabularWorker> {
   const root = modelsRoot()
   publishTabular(root)
   const flags = ['--models', root.path, '--model', 'tabular', '--version', '1.0.0', '--port', '0']
-  const settings = parseSettings([...flags, '--body-limit', '16KiB', '--instances', '100'], {})
-  const worker = await startWorker(
-    settings,
-    () => {},
-    () => {},
-  )
+  const settings = parseSettings([...flags, '--body-limit', bodyLimit, '--instances', '100'], {})
+  const worker = await startWorker(settings, silent, () => {})
   const readiness = await worker.readiness
   if (!readiness.ready) throw new Error(readiness.reason)
   const origin = readiness.address

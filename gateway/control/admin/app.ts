@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
+import { log } from '@coalmine/contract/log.ts'
 import { setFreeze } from '@coalmine/core/rollout/freeze.ts'
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { documentation } from '../../docs-page.ts'
-import { log } from '../../log.ts'
 import type { Control } from '../control.ts'
 import type { ObservedWeights } from '../observed-weight.ts'
 import { access } from './access.ts'
@@ -44,11 +44,19 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     },
   })
   app.get('/livez', (c) => c.json({ live: true }))
+  // The description holds no secret; a browser could not send a token for a page.
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
+  app.doc31('/api/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'Coalmine admin API', version: '1' },
+    ...(token === undefined ? {} : { security: [{ bearer: [] }] }),
+  })
+  documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
   app.use('*', access(token))
   app.use('*', onlyJson)
 
   const known = (model: string) => {
-    if (control.config.models[model]) return model
+    if (Object.hasOwn(control.config.models, model)) return model
     throw new AdminProblem('model-unknown', `no model '${model.slice(0, 64)}' is configured`)
   }
   const frozen = async () => (await control.store.freeze()).frozen
@@ -205,8 +213,6 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     return c.body(answer.body, answer.status as 200, headers) as never
   }
 
-  app.doc31('/api/openapi.json', { openapi: '3.1.0', info: { title: 'Coalmine admin API', version: '1' } })
-  documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
   app.notFound((c) => problem(c, 'not-found', `there is nothing at ${c.req.path}; see /api/docs`))
   app.onError((error, c) => {
     if (error instanceof AdminProblem)

@@ -2,21 +2,23 @@ import type { BodyFault, Exchange } from './exchange.ts'
 
 /** An exchange over a fetch Request; `response` resolves with the answer. */
 export class FetchExchange implements Exchange {
-  #request: Request
-  #resolve!: (response: Response) => void
-  readonly response = new Promise<Response>((resolve) => {
-    this.#resolve = resolve
-  })
+  readonly #request: Request
+  readonly #answer = Promise.withResolvers<Response>()
+  #answered = false
 
   constructor(request: Request) {
     this.#request = request
+  }
+
+  get response(): Promise<Response> {
+    return this.#answer.promise
   }
 
   header(name: string): string | undefined {
     return this.#request.headers.get(name) ?? undefined
   }
 
-  body(bytesMax: number, done: (body: Buffer | BodyFault) => void) {
+  readBody(bytesMax: number, done: (body: Buffer | BodyFault) => void): void {
     this.#read(bytesMax).then(done, () => done('gone'))
   }
 
@@ -35,9 +37,19 @@ export class FetchExchange implements Exchange {
     return this.#request.signal.aborted
   }
 
-  answer(status: number, flat: string[], body: string) {
-    const headers = new Headers()
+  onGone(listener: () => void): void {
+    const aborted = () => {
+      if (!this.#answered) listener()
+    }
+    this.#request.signal.addEventListener('abort', aborted, { once: true })
+  }
+
+  answer(status: number, flat: string[], body: string | Buffer): void {
+    if (this.#answered) return
+    this.#answered = true
+    const headers = new Headers({ 'content-length': `${Buffer.byteLength(body)}` })
     for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!)
-    this.#resolve(new Response(body, { status, headers }))
+    const sent = typeof body === 'string' ? body : new Uint8Array(body)
+    this.#answer.resolve(new Response(this.#request.method === 'HEAD' ? null : sent, { status, headers }))
   }
 }

@@ -1,0 +1,212 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../config/load-config.ts'
+import type { ControlRequest, DownMessage } from '../../messages.ts'
+import { MemoryStore } from '../../store/memory.ts'
+import { Control } from '../control.ts'
+import { ObservedWeights } from '../observed-weight.ts'
+import { adminApp } from './app.ts'
+
+const MODELS = fileURLToPath(new URL('../../../models', import.meta.url))
+const CONFIG = `
+store: 'memory:'
+modelsFolder: ${MODELS}
+models:
+  churn: { initial: 1.0.0, version: 1.1.0, policy: none, weight: 10 }
+`
+
+let folder: string
+let control: Control
+let sent: (DownMessage | ControlRequest)[]
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'coalmine-admin-'))
+  sent = []
+  control = new Control({
+    config: loadConfig(join(folder, 'config/gateway.yaml'), CONFIG, {}),
+    store: new MemoryStore(),
+    stateFolder: folder,
+    send: (message) => sent.push(message),
+  })
+  await control.start()
+})
+afterEach(() => {
+  control.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Call {
+  json?: unknown
+  headers?: Record<string, string>
+  token?: string
+}
+
+async function call(method: string, path: string, { json, headers, token }: Call = {}) {
+  const app = adminApp({ control, observed: new ObservedWeights(), token })
+  const response = await app.request(`http://localhost:8090${path}`, {
+    method,
+    headers: {
+      host: 'localhost:8090',
+      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(json === undefined ? {} : { body: typeof json === 'string' ? json : JSON.stringify(json) }),
+  })
+  const text = await response.text()
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers as they come
+  const body: any = text.startsWith('{') ? JSON.parse(text) : text
+  return { status: response.status, headers: response.headers, body }
+}
+
+const weight = (weightPercent: unknown, headers: Record<string, string> = { 'if-match': '"2"' }) =>
+  call('PUT', '/api/v1/models/churn/rollout/weight', { json: { weightPercent, reason: 'test' }, headers })
+
+test('a model in full: versions with roles, endpoints with reasons, the split', async () => {
+  const { body } = await call('GET', '/api/v1/models/churn')
+  expect(body).toMatchObject({
+    revision: 2,
+    stable: { version: '1.0.0' },
+    split: {
+      canary: { version: '1.1.0' },
+      phase: 'preparing',
+      weightPercent: { configured: 10, observed: null },
+    },
+    versions: [{ role: 'stable' }, { role: 'canary' }, { role: 'available' }],
+    drift: [],
+    pending: [],
+  })
+})
+
+test('the workers of stable, canary and nothing else are asked for, stable first', () => {
+  const workers = sent.filter((message) => message.kind === 'workers').at(-1)
+  expect(workers?.kind === 'workers' && workers.desired.map((w) => w.id)).toEqual([
+    'churn/1.0.0/0',
+    'churn/1.1.0/0',
+  ])
+})
+
+describe('a change of the weight', () => {
+  test('needs the revision that was looked at', async () => {
+    expect((await weight(20, {})).status).toBe(428)
+    expect((await weight(20, { 'if-match': '"1"' })).body).toMatchObject({
+      status: 412,
+      code: 'revision-stale',
+    })
+    expect((await weight(20, { 'if-match': 'W/2' })).body).toMatchObject({
+      status: 422,
+      code: 'invalid-request',
+    })
+    const { status, body, headers } = await weight(20)
+    expect([status, body.revision, headers.get('etag')]).toEqual([200, 3, '"3"'])
+  })
+
+  test('of twenty at once over one revision exactly one wins', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => weight(20 + i)))
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 412)).toHaveLength(19)
+  })
+
+  test.each([[-1], [101], ['10'], [null], [0.001]])('to %j is refused', async (value) => {
+    expect((await weight(value)).status).toBe(422)
+  })
+
+  test('is what the data processes hear of next', async () => {
+    // The canary has not been ready, so it is given nothing yet.
+    await weight(33)
+    const table = sent.filter((message) => message.kind === 'table').at(-1)
+    expect(table).toMatchObject({ table: { stable: '1.0.0', canary: '1.1.0', weightBp: 0, revision: 3 } })
+  })
+})
+
+test('a repeated Idempotency-Key gets the first answer; with another body it is refused', async () => {
+  const headers = { 'if-match': '"2"', 'idempotency-key': 'abc' }
+  const first = await weight(20, headers)
+  expect(await weight(20, headers).then(({ status, body }) => [status, body])).toEqual([200, first.body])
+  expect((await weight(30, headers)).body).toMatchObject({ status: 422, code: 'key-reused' })
+  expect((await call('GET', '/api/v1/models/churn/decisions')).body.decisions).toHaveLength(3)
+})
+
+test('set stable ends the split and is on record; rollback goes back', async () => {
+  const set = await call('PUT', '/api/v1/models/churn/stable', {
+    json: { version: '1.1.0', reason: 'better' },
+  })
+  expect(set.body).toMatchObject({
+    stable: { version: '1.1.0' },
+    previous: { version: '1.0.0' },
+    split: null,
+  })
+  const back = await call('POST', '/api/v1/models/churn/rollback', { json: { reason: 'worse' } })
+  expect(back.body).toMatchObject({ stable: { version: '1.0.0' }, previous: null })
+  const again = await call('POST', '/api/v1/models/churn/rollback', { json: { reason: 'worse' } })
+  expect(again.body).toMatchObject({ status: 409, code: 'no-previous' })
+})
+
+test.each([
+  ['a model that is not configured', 'GET', '/api/v1/models/digits', undefined, 404, 'model-unknown'],
+  ['a name that every object has', 'GET', '/api/v1/models/constructor', undefined, 404, 'model-unknown'],
+  [
+    'a version that does not exist',
+    'PUT',
+    '/api/v1/models/churn/stable',
+    { version: '9', reason: 'x' },
+    404,
+    'version-unknown',
+  ],
+  [
+    'the word latest',
+    'PUT',
+    '/api/v1/models/churn/stable',
+    { version: 'latest', reason: 'x' },
+    404,
+    'version-unknown',
+  ],
+  ['a change without a reason', 'PUT', '/api/v1/freeze', { frozen: true }, 422, 'invalid-request'],
+  [
+    'an unknown key',
+    'PUT',
+    '/api/v1/freeze',
+    { frozen: true, reason: 'x', until: 'noon' },
+    422,
+    'invalid-request',
+  ],
+  ['broken JSON', 'PUT', '/api/v1/freeze', '{"frozen": ', 400, 'malformed-json'],
+  ['an unknown path', 'GET', '/api/v1/nothing', undefined, 404, 'not-found'],
+])('%s is a problem with a stable code', async (_, method, path, json, status, code) => {
+  const answer = await call(method, path, json === undefined ? {} : { json })
+  expect(answer.body).toMatchObject({ status, code, detail: expect.any(String) })
+  expect(answer.headers.get('content-type')).toBe('application/problem+json')
+})
+
+describe('who may speak', () => {
+  test('without a token only loopback names', async () => {
+    for (const host of ['evil.example', 'evil.example:8090', 'localhost.evil.example', '']) {
+      expect((await call('GET', '/api/v1/models', { headers: { host } })).status).toBe(403)
+    }
+    for (const host of ['localhost:8090', '127.0.0.1:8090', '[::1]:8090', 'LOCALHOST']) {
+      expect((await call('GET', '/api/v1/models', { headers: { host } })).status).toBe(200)
+    }
+  })
+
+  test('with a token only its bearer, by any name', async () => {
+    const token = 'sixteen-and-more-characters'
+    const as = (authorization?: string) =>
+      call('GET', '/api/v1/models', {
+        token,
+        headers: { host: 'gateway.example', ...(authorization ? { authorization } : {}) },
+      })
+    expect((await as()).headers.get('www-authenticate')).toBe('Bearer')
+    expect(
+      [await as(), await as(`Bearer ${token}x`), await as(`Basic ${token}`)].map(({ status }) => status),
+    ).toEqual([401, 401, 401])
+    expect((await as(`Bearer ${token}`)).status).toBe(200)
+  })
+
+  test('the description is open, and says that a token is needed', async () => {
+    const { body } = await call('GET', '/api/openapi.json', { token: 'sixteen-and-more-characters' })
+    expect(body.security).toEqual([{ bearer: [] }])
+    expect(Object.keys(body.paths)).toContain('/api/v1/models/{model}/rollout/weight')
+  })
+})

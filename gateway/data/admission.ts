@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import { REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
+import type { ModelRoute } from './route.ts'
+
+/** What is known of a request before it is read: enough to refuse it, or how long it may take. */
+export type Admission =
+  | { kind: 'admitted'; route: ModelRoute; timeoutMs: number }
+  /** `reason` is a metric label: few, and none of them from the request. */
+  | { kind: 'refused'; status: number; reason: string; error: string }
+
+const WHOLE_MS = /^[1-9]\d{0,8}$/
+
+/**
+ * @param route of the model in the path, if there is one
+ * @param pin a version named in the path
+ */
+export function admit(
+  exchange: Exchange,
+  route: ModelRoute | undefined,
+  model: string,
+  pin?: string,
+): Admission {
+  if (!route || (pin !== undefined && !route.versions.has(pin))) {
+    const name = pin === undefined ? model : `${model}' version '${pin}`
+    return refused(404, 'unknown', `Request for unknown model: '${printable(name)}' is not found`)
+  }
+  if (pin !== undefined && !route.endpoints.loaded(pin)) {
+    return refused(
+      404,
+      'not-loaded',
+      `version '${pin}' of model '${model}' is not loaded: it is known, but nothing serves it`,
+    )
+  }
+  const encoding = exchange.header('content-encoding')
+  if (encoding !== undefined && encoding !== 'identity') {
+    return refused(
+      415,
+      'encoding',
+      `content-encoding '${printable(encoding)}' is not supported; send the body as it is`,
+    )
+  }
+  if (exchange.header('inference-header-content-length') !== undefined) {
+    return refused(
+      415,
+      'binary',
+      'binary tensors are not supported; send them as JSON (binary_data=False in tritonclient)',
+    )
+  }
+  const asked = exchange.header('x-request-timeout-ms')
+  if (asked !== undefined && !WHOLE_MS.test(asked)) {
+    return refused(
+      400,
+      'timeout-header',
+      `x-request-timeout-ms: expected whole milliseconds from 1, got '${printable(asked)}'`,
+    )
+  }
+  const limitMs = route.limits.timeoutMs
+  // A caller may shorten its deadline, never lengthen it.
+  return {
+    kind: 'admitted',
+    route,
+    timeoutMs: asked === undefined ? limitMs : Math.min(Number(asked), limitMs),
+  }
+}
+
+/** The caller's request id if it is one, else a new one. */
+export function requestIdOf(exchange: Exchange): string {
+  const given = exchange.header('x-request-id')
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+function refused(status: number, reason: string, error: string): Admission {
+  return { kind: 'refused', status, reason, error }
+}
+
+function printable(text: string): string {
+  return text.slice(0, 130).replace(/[^\x20-\x7e]/g, '?')
+}

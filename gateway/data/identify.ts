@@ -1,0 +1,72 @@
+import { type Answer, ID_PLACEHOLDER } from '@coalmine/contract/internal-headers.ts'
+import { type IdKey, PREDICTION_ID_LENGTH, signInto } from '@coalmine/contract/prediction-id.ts'
+import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
+
+/** What all ids of one answer have in common. */
+export interface Origin {
+  arm: Arm | 'pinned'
+  table: RoutingTable
+  /** Of the version that answered. */
+  fingerprint: bigint
+  /** Stable answered in the canary's place. */
+  shielded: boolean
+  random: () => number
+  key: IdKey
+}
+
+const PLACEHOLDER = Buffer.from(ID_PLACEHOLDER, 'latin1')
+/** One id is signed at a time, so its bytes need no allocation. */
+const scratch = Buffer.alloc(PREDICTION_ID_LENGTH)
+
+/**
+ * Signs prediction ids over the placeholders that the worker left in its answer.
+ *
+ * @param said what the worker said of its answer; without it the id stands for one row without a score
+ * @returns the id of the counted row, which stands for the request
+ */
+export function identify(body: Buffer, said: Partial<Answer> | undefined, origin: Origin): string {
+  const { rows = 1, row = 0, score, class: label } = said ?? {}
+  const ids = said?.ids?.every((at) => isPlaceholder(body, at)) ? said.ids : []
+  const perRow = ids.length === rows
+  for (let i = 0; i < ids.length; i++) {
+    if (!perRow || i === row) write(body, ids[i]!, row, true, score, label)
+    else write(body, ids[i]!, i, false)
+  }
+  const own = perRow ? ids[row] : ids[0]
+  if (own !== undefined) return body.toString('latin1', own, own + PREDICTION_ID_LENGTH)
+  write(scratch, 0, row, true, score, label)
+  return scratch.toString('latin1')
+
+  function write(
+    target: Buffer,
+    offset: number,
+    ofRow: number,
+    pickedRow: boolean,
+    ofScore?: number,
+    ofClass?: number,
+  ): void {
+    const { arm, table, fingerprint, shielded, random, key } = origin
+    const fields = {
+      arm,
+      counts: arm !== 'pinned' && table.counting,
+      shielded,
+      pickedRow,
+      fingerprint,
+      rollout: table.serial,
+      weightBp: table.weightBp,
+      timeMs: Date.now(),
+      nonce: random(),
+      row: ofRow,
+      rows,
+      ...(ofScore === undefined ? {} : { score: ofScore }),
+      ...(ofClass === undefined ? {} : { class: ofClass }),
+    }
+    signInto(target, offset, fields, key)
+  }
+}
+
+/** Nothing is written over an answer but what the worker put there to be written over. */
+function isPlaceholder(body: Buffer, at: number): boolean {
+  const end = at + PREDICTION_ID_LENGTH
+  return body.length >= end && body.compare(PLACEHOLDER, 0, PREDICTION_ID_LENGTH, at, end) === 0
+}

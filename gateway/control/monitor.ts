@@ -24,6 +24,8 @@ interface Watched {
   dispatcher: Dispatcher
   timer?: NodeJS.Timeout
   checking: boolean
+  /** Something happened while a check was under way, which may have seen the time before it. */
+  again: boolean
 }
 
 export interface MonitorListener {
@@ -49,7 +51,7 @@ export class Monitor {
       const dispatcher = target.socketPath
         ? new Pool(target.origin, { connections: 1, connect: { socketPath: target.socketPath } })
         : new Agent({ connections: 1 })
-      const watched: Watched = { target, health: UNCHECKED, dispatcher, checking: false }
+      const watched: Watched = { target, health: UNCHECKED, dispatcher, checking: false, again: false }
       this.#watched.set(target.id, watched)
       void this.#check(watched)
     }
@@ -78,8 +80,12 @@ export class Monitor {
   }
 
   async #check(watched: Watched): Promise<void> {
-    if (watched.checking) return
+    if (watched.checking) {
+      watched.again = true
+      return
+    }
     watched.checking = true
+    watched.again = false
     clearTimeout(watched.timer)
     const health = afterCheck(watched.health, await this.#examine(watched))
     watched.checking = false
@@ -89,7 +95,7 @@ export class Monitor {
     this.#become(watched, health)
     const waitMs =
       health.healthy && health.failures === 0 ? INTERVAL_MS * (0.8 + 0.4 * Math.random()) : DOUBTFUL_MS
-    watched.timer = setTimeout(() => void this.#check(watched), waitMs)
+    watched.timer = setTimeout(() => void this.#check(watched), watched.again ? 0 : waitMs)
   }
 
   async #examine(watched: Watched): Promise<ProbeAnswer> {

@@ -1,0 +1,56 @@
+import { writeFile } from 'node:fs/promises'
+import { ArgumentsError, parseArguments } from './arguments.ts'
+import { children } from './children.ts'
+import { gateway } from './gateway.ts'
+import { machineLine } from './machine.ts'
+import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
+import { routing } from './routing.ts'
+import { start } from './start.ts'
+import { worker } from './worker.ts'
+
+/** `npm run bench -- NAME [--quick] [--json FILE]`. Exit 0: all targets met; 1: one falls short; 2: no verdict. */
+export interface Benchmark {
+  says: string
+  /** @param quick fewer and shorter rounds: for trying out, not for figures to publish */
+  run(quick: boolean): Promise<Report>
+}
+
+const BENCHMARKS: Record<string, Benchmark> = { worker, gateway, start, routing }
+
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.once(signal, () => void children.stop().then(() => process.exit(128 + number)))
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof ArgumentsError) && !(error instanceof NoVerdict)) throw error
+  console.error(error.message)
+  process.exitCode = 2
+} finally {
+  await children.stop()
+}
+
+async function main(args: string[]): Promise<number> {
+  const { name, quick, jsonFile } = parseArguments(args, Object.keys(BENCHMARKS))
+  if (name === undefined) {
+    console.log('npm run bench -- NAME [--quick] [--json FILE]\n')
+    for (const [name, { says }] of Object.entries(BENCHMARKS)) console.log(`  ${name.padEnd(9)}${says}`)
+    return 0
+  }
+  const machine = machineLine()
+  console.log(`machine: ${machine}\n`)
+  const { table, notes, rows, information } = await BENCHMARKS[name]!.run(quick)
+  console.log(`${tableText(table)}\n`)
+  for (const note of notes) console.log(note)
+  for (const { name, figure, unit } of information)
+    console.log(`             ${name}: ${numeral(figure)} ${unit}`)
+  for (const row of rows) console.log(verdictLine(row))
+  if (jsonFile !== undefined) {
+    await writeFile(jsonFile, `${JSON.stringify({ bench: name, machine, rows, information }, null, 2)}\n`)
+  }
+  return rows.every(({ pass }) => pass) ? 0 : 1
+}

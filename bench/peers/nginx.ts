@@ -1,0 +1,72 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Child, children } from '../children.ts'
+import type { Place } from '../machine.ts'
+import { tool } from '../tools.ts'
+
+/** Connections are kept for the length of any run. */
+const KEEP_REQUESTS = 1_000_000_000
+
+/**
+ * The upstream of every gateway: nginx answers each POST with a fixed body, and the health questions that a
+ * gateway asks. One server for each version, so that an answer says who gave it.
+ *
+ * @param versions port and body by version
+ */
+export function startUpstream(
+  folder: string,
+  versions: readonly { port: number; body: string }[],
+): Promise<Child> {
+  const servers = versions.map(
+    ({ port, body }) => `
+    server {
+      listen 127.0.0.1:${port} backlog=4096;
+      location = /v2/health/ready { return 200 '{"ready":true,"live":true}'; }
+      location ~ (:predict|/infer)$ { return 200 '${body}'; }
+      location / { return 404 '{"error":"not here"}'; }
+    }`,
+  )
+  return startNginx('upstream (nginx)', folder, 'upstream', servers.join(''))
+}
+
+/** nginx as a plain proxy: HTTP/1.1 and kept connections to the upstream, no access log, one worker process. */
+export function startProxy(folder: string, port: number, upstreamPort: number): Promise<Child> {
+  const servers = `
+    upstream model {
+      server 127.0.0.1:${upstreamPort};
+      keepalive 128;
+      keepalive_requests ${KEEP_REQUESTS};
+    }
+    server {
+      listen 127.0.0.1:${port} backlog=4096;
+      location / {
+        proxy_pass http://model;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+      }
+    }`
+  return startNginx('nginx', folder, 'server', servers)
+}
+
+async function startNginx(name: string, folder: string, place: Place, servers: string): Promise<Child> {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `${kind}_temp_path ${folder}/${place}-${kind};`)
+    .join(' ')
+  const configuration = `
+  daemon off;
+  worker_processes 1;
+  pid ${folder}/${place}.pid;
+  error_log stderr crit;
+  events { worker_connections 4096; }
+  http {
+    access_log off;
+    default_type application/json;
+    keepalive_requests ${KEEP_REQUESTS};
+    keepalive_timeout 300s;
+    ${temporary}
+    ${servers}
+  }`
+  const file = join(folder, `${place}.conf`)
+  await writeFile(file, configuration)
+  return children.spawn(name, [tool('nginx'), '-e', 'stderr', '-c', file], place, { cwd: folder })
+}

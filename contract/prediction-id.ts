@@ -40,8 +40,8 @@ export interface PredictionIdFields {
   rollout: number
   weightBp: number
   timeMs: number
-  score?: number
-  class?: number
+  score?: number | undefined
+  class?: number | undefined
   /** Random, so that no two ids are the same. */
   nonce: number
   row: number

@@ -20,6 +20,8 @@ export interface Endpoint {
   origin: string
   socketPath?: string
   healthy: boolean
+  /** A worker of ours, by its manifest. */
+  own: boolean
 }
 
 export interface ModelLimits {

@@ -12,7 +12,7 @@ export interface Exchange {
   readBody(bytesMax: number, done: (body: Buffer | BodyFault) => void): void
   /** The client has left; nobody reads an answer. */
   gone(): boolean
-  /** Calls back when the client leaves before it is answered. */
+  /** Calls back when the client leaves after its body was read and before it is answered. */
   onGone(listener: () => void): void
   /**
    * Ends the exchange; a second answer is dropped.

@@ -86,14 +86,16 @@ test('a client that leaves in the middle of its body is gone, and nothing is wri
 test('a client that leaves before its answer is told of; one that leaves after it is not', async () => {
   const told: string[] = []
   const left = Promise.withResolvers<void>()
-  const first = connection((exchange) => {
-    exchange.onGone(() => {
-      told.push('before')
-      left.resolve()
-    })
-    expect(exchange.gone()).toBe(false)
-    first.socket.destroy()
-  })
+  const first = connection((exchange) =>
+    exchange.readBody(100, () => {
+      exchange.onGone(() => {
+        told.push('before')
+        left.resolve()
+      })
+      expect(exchange.gone()).toBe(false)
+      first.socket.destroy()
+    }),
+  )
   post(first.socket, 'one')
   await left.promise
 

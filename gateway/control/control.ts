@@ -252,6 +252,7 @@ export class Control {
       kind: 'endpoints',
       model,
       endpoints: endpoints.map(({ id, version, origin, socketPath, healthy }) => ({
+        own: this.#monitor.own(id),
         id,
         version,
         origin,

@@ -75,6 +75,12 @@ export class Monitor {
     return this.#watched.get(id)?.health ?? UNCHECKED
   }
 
+  /** Verified by its manifest; false for a server of another make and for one that has not been up. */
+  own(id: string): boolean {
+    const identity = this.#watched.get(id)?.identity
+    return identity !== undefined && identity !== 'foreign'
+  }
+
   close(): void {
     for (const id of [...this.#watched.keys()]) this.#forget(id)
   }

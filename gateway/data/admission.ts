@@ -64,11 +64,16 @@ export function admit(
   }
 }
 
-/** The caller's request id if it is one, else a new one. */
+/** The caller's request id if it is one, else a new one: the first half of a UUID of this process and a count. */
 export function requestIdOf(exchange: Exchange): string {
   const given = exchange.header('x-request-id')
-  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
+  if (given !== undefined && REQUEST_ID.test(given)) return given
+  made = (made + 1) % 2 ** 48
+  return PROCESS_ID + made.toString(16).padStart(12, '0')
 }
+
+const PROCESS_ID = randomUUID().slice(0, -12)
+let made = 0
 
 function refused(status: number, reason: string, error: string): Admission {
   return { kind: 'refused', status, reason, error }

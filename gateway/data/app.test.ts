@@ -73,6 +73,7 @@ function route({
     version,
     origin,
     healthy,
+    own: true,
   })
   plane.apply({
     kind: 'endpoints',

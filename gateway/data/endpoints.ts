@@ -10,10 +10,13 @@ export class Upstream {
   readonly version: string
   readonly pool: Pool
   healthy: boolean
+  /** Understands our own headers; a server of another make is not sent them. */
+  own: boolean
   inFlight = 0
   suspectUntilMs = 0
 
-  constructor({ id, version, origin, socketPath, healthy }: Endpoint) {
+  constructor({ id, version, origin, socketPath, healthy, own }: Endpoint) {
+    this.own = own
     this.id = id
     this.version = version
     this.healthy = healthy
@@ -45,6 +48,7 @@ export class Endpoints {
       const kept = this.#byId.get(endpoint.id)
       if (kept) {
         kept.healthy = endpoint.healthy
+        kept.own = endpoint.own
         kept.suspectUntilMs = 0
       }
       next.set(endpoint.id, kept ?? new Upstream(endpoint))

@@ -18,41 +18,50 @@ export function foreignScore(
 ): Omit<Answer, 'ids'> | undefined {
   if (score === undefined || body.length > MAX_BYTES) return undefined
   const answer = parse(body)
-  const values = v1Rows(answer, score.output) ?? v2Rows(answer, score.output)
-  if (values === undefined || values.length === 0) return undefined
-  const row = pick % values.length
-  const value = values[row]
+  const labels = outputs.find((output) => output.labels !== undefined)?.name
+  const predictions = property(answer, 'predictions')
+  const read = Array.isArray(predictions)
+    ? v1Row(predictions, pick)
+    : v2Row(property(answer, 'outputs'), score.output, pick)
+  if (read === undefined) return undefined
+  const value = read.value(score.output)
   const scalar = Array.isArray(value) ? value[score.index ?? 0] : value
   if (typeof scalar !== 'number') return undefined
-  const labelled = outputs.find((output) => output.labels !== undefined)
-  const label = labelled && (v1Rows(answer, labelled.name) ?? v2Rows(answer, labelled.name))?.[row]
-  return {
-    rows: values.length,
-    row,
-    score: scalar,
-    ...(Number.isInteger(label) ? { class: label as number } : {}),
-  }
+  const label = labels === undefined ? undefined : read.value(labels)
+  const said = { rows: read.rows, row: read.row, score: scalar }
+  return Number.isInteger(label) ? { ...said, class: label as number } : said
 }
 
-function v1Rows(answer: unknown, output: string): unknown[] | undefined {
-  const predictions = property(answer, 'predictions')
-  return Array.isArray(predictions) ? predictions.map((row) => property(row, output)) : undefined
+/** One row of an answer: `value` is what an output says of it. */
+interface Row {
+  rows: number
+  row: number
+  value(output: string): unknown
 }
 
-/** Flat data is cut into rows by the first dimension. */
-function v2Rows(answer: unknown, output: string): unknown[] | undefined {
-  const outputs = property(answer, 'outputs')
+function v1Row(predictions: unknown[], pick: number): Row | undefined {
+  const rows = predictions.length
+  if (rows === 0) return undefined
+  const row = pick % rows
+  return { rows, row, value: (output) => property(predictions[row], output) }
+}
+
+/** Flat data is cut into rows by the first dimension, which all outputs have in common. */
+function v2Row(outputs: unknown, scored: string, pick: number): Row | undefined {
   if (!Array.isArray(outputs)) return undefined
-  const tensor = outputs.find((candidate) => property(candidate, 'name') === output)
-  const data = property(tensor, 'data')
-  const shape = property(tensor, 'shape')
-  if (!Array.isArray(data) || !Array.isArray(shape)) return undefined
-  const rows = Number(shape[0])
-  if (data.length === rows) return data
-  const width = data.length / rows
-  return Number.isInteger(width)
-    ? Array.from({ length: rows }, (_, i) => data.slice(i * width, (i + 1) * width))
-    : undefined
+  const tensor = (name: string) => outputs.find((candidate) => property(candidate, 'name') === name)
+  const shape = property(tensor(scored), 'shape')
+  const rows = Array.isArray(shape) ? Number(shape[0]) : 0
+  if (!(Number.isInteger(rows) && rows > 0)) return undefined
+  const row = pick % rows
+  const value = (name: string) => {
+    const data = property(tensor(name), 'data')
+    if (!Array.isArray(data)) return undefined
+    const width = data.length / rows
+    if (width === 1) return data[row]
+    return Number.isInteger(width) ? data.slice(row * width, (row + 1) * width) : undefined
+  }
+  return { rows, row, value }
 }
 
 function property(value: unknown, key: string): unknown {

@@ -24,45 +24,52 @@ const scratch = Buffer.alloc(PREDICTION_ID_LENGTH)
  * @param said what the worker said of its answer; without it the id stands for one row without a score
  * @returns the id of the counted row, which stands for the request
  */
-export function identify(body: Buffer, said: Partial<Answer> | undefined, origin: Origin): string {
-  const { rows = 1, row = 0, score, class: label } = said ?? {}
-  const ids = said?.ids?.every((at) => isPlaceholder(body, at)) ? said.ids : []
+export function identify(body: Buffer, said: Said | undefined, origin: Origin): string {
+  const { rows = 1, row = 0 } = said ?? {}
+  const ids = said?.ids?.every((at) => isPlaceholder(body, at)) ? said.ids : NO_IDS
   const perRow = ids.length === rows
   for (let i = 0; i < ids.length; i++) {
-    if (!perRow || i === row) write(body, ids[i]!, row, true, score, label)
-    else write(body, ids[i]!, i, false)
+    const picked = !perRow || i === row
+    sign(body, ids[i]!, picked ? row : i, rows, picked ? said : undefined, origin)
   }
   const own = perRow ? ids[row] : ids[0]
   if (own !== undefined) return body.toString('latin1', own, own + PREDICTION_ID_LENGTH)
-  write(scratch, 0, row, true, score, label)
+  sign(scratch, 0, row, rows, said ?? NOTHING_SAID, origin)
   return scratch.toString('latin1')
+}
 
-  function write(
-    target: Buffer,
-    offset: number,
-    ofRow: number,
-    pickedRow: boolean,
-    ofScore?: number,
-    ofClass?: number,
-  ): void {
-    const { arm, table, fingerprint, shielded, random, key } = origin
-    const fields = {
-      arm,
-      counts: arm !== 'pinned' && table.counting,
-      shielded,
-      pickedRow,
-      fingerprint,
-      rollout: table.serial,
-      weightBp: table.weightBp,
-      timeMs: Date.now(),
-      nonce: random(),
-      row: ofRow,
-      rows,
-      ...(ofScore === undefined ? {} : { score: ofScore }),
-      ...(ofClass === undefined ? {} : { class: ofClass }),
-    }
-    signInto(target, offset, fields, key)
+/** What is known of an answer; a server of another make says nothing of ids. */
+export type Said = Pick<Answer, 'rows' | 'row' | 'score' | 'class'> & { ids?: number[] }
+
+const NO_IDS: number[] = []
+const NOTHING_SAID: Said = { rows: 1, row: 0 }
+
+/** @param picked what was said of the counted row; undefined for the others */
+function sign(
+  target: Buffer,
+  offset: number,
+  row: number,
+  rows: number,
+  picked: Said | undefined,
+  origin: Origin,
+): void {
+  const { arm, table, fingerprint, shielded, random, key } = origin
+  const fields = {
+    arm,
+    counts: arm !== 'pinned' && table.counting,
+    shielded,
+    pickedRow: picked !== undefined,
+    fingerprint,
+    rollout: table.serial,
+    weightBp: table.weightBp,
+    timeMs: Date.now(),
+    score: picked?.score,
+    class: picked?.class,
+    nonce: random(),
+    row,
+    rows,
   }
+  signInto(target, offset, fields, key)
 }
 
 /** Nothing is written over an answer but what the worker put there to be written over. */

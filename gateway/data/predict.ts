@@ -126,28 +126,25 @@ class Prediction {
   }
 
   #choose(served: Served, avoid?: Upstream): Upstream | undefined {
-    return this.#route.endpoints.choose(served.version, performance.now(), this.#plane.random(), avoid)
+    return this.#route.endpoints.choose(served.version, this.#startMs, this.#plane.random(), avoid)
   }
 
   #send(upstream: Upstream, served: Served): void {
     this.#attempts++
-    const headers = [
-      ...[
-        'content-type',
-        'application/json',
-        'x-request-id',
-        this.#requestId,
-        PICK_HEADER,
-        String(this.#pick),
-      ],
-      ...[BUDGET_HEADER, String(Math.max(1, Math.ceil(this.#remainingMs())))],
-    ]
-    for (const name of ['traceparent', 'tracestate']) {
-      const value = this.#exchange.header(name)
-      if (value !== undefined) headers.push(name, value)
+    const headers = ['content-type', 'application/json', 'x-request-id', this.#requestId]
+    if (upstream.own) {
+      const budgetMs = this.#attempts === 1 ? this.#timeoutMs : Math.max(1, Math.ceil(this.#remainingMs()))
+      headers.push(PICK_HEADER, `${this.#pick}`, BUDGET_HEADER, `${budgetMs}`)
     }
+    this.#trace(headers, 'traceparent')
+    this.#trace(headers, 'tracestate')
     this.#attempt = new Attempt(upstream, (outcome, code) => this.#ended(upstream, served, outcome, code))
     this.#attempt.send(this.#route.path[this.#protocol], 'POST', headers, this.#body)
+  }
+
+  #trace(headers: string[], name: string): void {
+    const value = this.#exchange.header(name)
+    if (value !== undefined) headers.push(name, value)
   }
 
   #ended(upstream: Upstream, served: Served, outcome: Answer | Failure, code?: string): void {

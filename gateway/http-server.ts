@@ -10,6 +10,8 @@ export function httpServer(app: { fetch: Parameters<typeof createAdaptorServer>[
     fetch: app.fetch,
     serverOptions: SERVER_OPTIONS,
     autoCleanupIncoming: false,
+    // HTTP/1.0 health checks of balancers name no host.
+    hostname: 'localhost',
   }) as Server
   server.setTimeout(SOCKET_IDLE_MS)
   return server

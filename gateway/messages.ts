@@ -100,7 +100,10 @@ export type UpMessage = EndpointEvent | MetricsMessage
 
 /** A worker process that control wants to exist; the supervisor owns the process. */
 export interface WorkerSpec {
+  /** Its slot and the settings it runs with. */
   id: string
+  /** Model, version and index: what a worker with other settings takes the place of. */
+  slot: string
   model: string
   version: string
   modelsFolder: string
@@ -109,10 +112,10 @@ export interface WorkerSpec {
   instances: number
 }
 
-export interface ControlRequest {
-  kind: 'workers'
-  desired: WorkerSpec[]
-}
+export type ControlRequest =
+  | { kind: 'workers'; desired: WorkerSpec[] }
+  /** A worker that runs and cannot be reached. */
+  | { kind: 'restart'; worker: string; reason: string }
 
 export type WorkerState = 'starting' | 'ready' | 'not-ready' | 'backoff' | 'failed' | 'stopped'
 

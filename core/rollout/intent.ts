@@ -214,7 +214,7 @@ function rollback(deployment: Deployed): Step | Refusal {
   if (!previous)
     return refused(
       'no-previous',
-      `nothing was stable before ${stable.version} in ${model}${split ? '; to take the canary out, end the split' : ''}`,
+      `nothing was stable before ${stable.version} in ${model}${split ? '; to take the canary out, set its weight to 0' : ''}`,
     )
   const ended = split ? `; the split with ${split.canary.version} ended` : ''
   const because = `${previous.version}, stable before, is stable again in place of ${stable.version}${ended}`

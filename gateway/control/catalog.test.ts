@@ -60,6 +60,28 @@ test('a deployed version whose bytes changed is tampered with: it is not known a
   )
 })
 
+test('files that change under a known version are a fault, and none any more when they are restored', async () => {
+  const catalog = await scanned()
+  const model = join(folder, 'digits/1.0.0/model.onnx')
+  const whole = readFileSync(model)
+  appendFileSync(model, 'x')
+  await scanned(catalog)
+  expect(catalog.faults('digits')[0]!.reason).toMatch(/^tampered: .*sha256/)
+  expect([catalog.startable('digits', '1.0.0'), catalog.versions('digits').length]).toEqual([false, 1])
+  writeFileSync(model, whole)
+  await scanned(catalog)
+  expect([catalog.startable('digits', '1.0.0'), catalog.faults('digits')]).toEqual([true, []])
+})
+
+test('the fault of a folder that was removed goes with it', async () => {
+  appendFileSync(join(folder, 'digits/1.0.0/model.onnx'), 'x')
+  const catalog = await scanned()
+  expect(catalog.faults('digits')).toHaveLength(1)
+  rmSync(join(folder, 'digits/1.0.0'), { recursive: true })
+  await scanned(catalog)
+  expect(catalog.faults('digits')).toEqual([])
+})
+
 test('an endpoint that serves another model, version or other bytes is not believed', async () => {
   const catalog = await scanned()
   const { manifest, digest } = catalog.version('digits', '1.0.0')!

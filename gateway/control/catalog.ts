@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { log } from '@coalmine/contract/log.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { listModelFolders, loadModelFolder } from '@coalmine/contract/model-folder.ts'
@@ -12,6 +14,8 @@ export class Catalog {
   readonly #versions = new Map<string, Map<string, Version>>()
   readonly #faults = new Map<string, Map<string, string>>()
   readonly #deployed = new Map<string, string>()
+  /** Of each folder's files when they were last read. */
+  readonly #signatures = new Map<string, string>()
 
   constructor(folder: string) {
     this.#folder = folder
@@ -22,10 +26,22 @@ export class Catalog {
     this.#deployed.set(`${model}/${version}`, digest)
   }
 
-  /** Looks for new versions of the models named. One that cannot be read is a fault to show, not a failure. */
+  /**
+   * Looks at the versions of the models named: new ones, and those whose files changed. One that cannot be read
+   * is a fault to show, not a failure, and none any more once it is whole again.
+   */
   async scan(models: readonly string[]): Promise<void> {
-    for (const { model, version } of await listModelFolders(this.#folder)) {
-      if (!models.includes(model) || this.version(model, version)) continue
+    const found = (await listModelFolders(this.#folder)).filter(({ model }) => models.includes(model))
+    for (const [model, faults] of this.#faults) {
+      for (const version of faults.keys()) {
+        if (!found.some((f) => f.model === model && f.version === version)) faults.delete(version)
+      }
+    }
+    for (const { model, version } of found) {
+      const seen = await signature(join(this.#folder, model, version))
+      const key = `${model}/${version}`
+      if (this.#signatures.get(key) === seen) continue
+      this.#signatures.set(key, seen)
       try {
         const { manifest, digest } = await loadModelFolder(this.#folder, model, version)
         const tampered = this.#tampered(model, version, digest)
@@ -33,9 +49,20 @@ export class Catalog {
         this.#add(model, { version, digest, manifest })
         this.#faults.get(model)?.delete(version)
       } catch (error) {
-        this.#faulty(model, version, (error as Error).message)
+        const known = this.#deployed.has(key) || this.version(model, version) !== undefined
+        const { message } = error as Error
+        this.#faulty(
+          model,
+          version,
+          known && !message.startsWith('tampered') ? `tampered: ${message}` : message,
+        )
       }
     }
+  }
+
+  /** Whether a worker of this version may be started. */
+  startable(model: string, version: string): boolean {
+    return this.version(model, version) !== undefined && !this.#faults.get(model)?.has(version)
   }
 
   /**
@@ -82,6 +109,18 @@ export class Catalog {
   #add(model: string, version: Version): void {
     entry(this.#versions, model).set(version.version, version)
   }
+}
+
+/** Names, sizes and times of a folder's files: a cheap sign that something changed. */
+async function signature(folder: string): Promise<string> {
+  const names = (await readdir(folder).catch(() => [])).sort()
+  const parts = await Promise.all(
+    names.map(async (name) => {
+      const { size, mtimeMs } = await stat(join(folder, name)).catch(() => ({ size: -1, mtimeMs: -1 }))
+      return `${name} ${size} ${mtimeMs}`
+    }),
+  )
+  return parts.join('\n')
 }
 
 function entry<T>(map: Map<string, Map<string, T>>, key: string): Map<string, T> {

@@ -2,7 +2,13 @@ import { breakingChanges } from '@coalmine/contract/contract-change.ts'
 import { log } from '@coalmine/contract/log.ts'
 import { parseManifestObject } from '@coalmine/contract/manifest.ts'
 import { type Deployment, emptyDeployment, type VersionRef } from '@coalmine/core/rollout/deployment.ts'
-import { applyIntent, type Change, type Intent, type Refusal } from '@coalmine/core/rollout/intent.ts'
+import {
+  applyIntent,
+  type Change,
+  type Intent,
+  type IntentContext,
+  type Refusal,
+} from '@coalmine/core/rollout/intent.ts'
 import { type Drift, driftOf, reconcile, type Wish } from '@coalmine/core/rollout/reconcile.ts'
 import { routingTable } from '@coalmine/core/routing/table.ts'
 import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
@@ -14,6 +20,11 @@ import { type Identity, Monitor, type Target } from './monitor.ts'
 
 /** Tables are sent again this often: data processes stop trusting one after thirty seconds. */
 const HEARTBEAT_MS = 5_000
+/** How long a version may take to become ready before it is not given everything. */
+const PREPARE_MS = 20_000
+const PREPARE_LOOK_MS = 50
+/** Checks without any answer before a worker of ours is ended and started anew. */
+const LIVENESS_FAILURES = 20
 
 export interface ControlDeps {
   config: GatewayConfig
@@ -36,6 +47,9 @@ export class Control {
   readonly #pending = new Map<string, readonly string[]>()
   /** Splits whose canary has been ready at least once; before that it is given nothing. */
   readonly #prepared = new Set<string>()
+  readonly #preparing = new Map<string, { model: string; version: string }>()
+  readonly #published = new Set<string>()
+  readonly #refusals = new Map<string, string>()
   #config: GatewayConfig
   #idKey: { id: number; secret: string } | undefined
   #turn: Promise<unknown> = Promise.resolve()
@@ -108,6 +122,7 @@ export class Control {
           ...by,
           nowMs: Date.now(),
           frozen: (await this.store.freeze()).frozen,
+          applied: this.#superseded(model, intent),
         })
         if (outcome.kind === 'refused') return outcome
         if ((await this.#commit(outcome)) === 'committed') {
@@ -117,6 +132,44 @@ export class Control {
         if (expected !== undefined) return 'stale'
       }
     })
+  }
+
+  /** What the file still waits for and a person now decides: the later event wins. */
+  #superseded(model: string, intent: Intent): NonNullable<IntentContext['applied']> {
+    const { version, weightBp } = this.#config.models[model] ?? {}
+    return intent.kind === 'set-weight' ? { weightBp } : { version, weightBp }
+  }
+
+  /**
+   * Sees to it that a version could answer before it is given everything: starts its workers if they are ours,
+   * and waits for one to be ready.
+   * @returns why it cannot; undefined when it can
+   */
+  async prepare(model: string, version: string): Promise<string | undefined> {
+    const key = `${model}/${version}`
+    this.#preparing.set(key, { model, version })
+    try {
+      await this.#serially(() => this.#align())
+      const endMs = performance.now() + PREPARE_MS
+      for (;;) {
+        const endpoints = this.endpoints(model).filter((endpoint) => endpoint.version === version)
+        if (endpoints.some(({ healthy }) => healthy)) return undefined
+        if (performance.now() > endMs || endpoints.every((endpoint) => this.#settled(endpoint))) {
+          const why = endpoints.find(({ reason }) => reason)?.reason ?? 'it has no endpoint'
+          return `version ${version} of ${model} is not ready: ${why}`
+        }
+        await new Promise((resolve) => setTimeout(resolve, PREPARE_LOOK_MS))
+      }
+    } finally {
+      this.#preparing.delete(key)
+    }
+  }
+
+  /** Waiting changes nothing: a worker that says no, or somebody else's that was looked at. */
+  #settled({ id, socketPath, worker }: ReturnType<Control['endpoints']>[number]): boolean {
+    return socketPath === undefined
+      ? this.#monitor.checked(id)
+      : worker?.state === 'not-ready' || worker?.state === 'failed'
   }
 
   deployment(model: string): Deployment {
@@ -164,7 +217,14 @@ export class Control {
     this.#fleet.plan(
       this.#config,
       models.map((model) => this.deployment(model)),
+      {
+        healthy: (id) => this.#monitor.health(id).healthy,
+        startable: (model, version) => this.catalog.startable(model, version),
+        preparing: (model) =>
+          [...this.#preparing.values()].filter((p) => p.model === model).map((p) => p.version),
+      },
     )
+    this.#restartUnreachable()
     this.#monitor.watch(this.#fleet.allTargets())
     // Not awaited: a slow resolver must not hold up a person's change.
     void this.#fleet.resolve().then((changed) => {
@@ -173,6 +233,15 @@ export class Control {
     this.#sendModels(models)
     for (const model of models) this.#publish(model)
     this.#send({ kind: 'workers', desired: this.#fleet.workers() })
+  }
+
+  /** A worker that runs and answers nothing, not even its health, is started anew. */
+  #restartUnreachable(): void {
+    for (const { id } of this.#fleet.workers()) {
+      const { unreachable, failures, reason = '' } = this.#monitor.health(id)
+      if (!unreachable || failures < LIVENESS_FAILURES || this.#fleet.worker(id)?.state !== 'ready') continue
+      this.#send({ kind: 'restart', worker: id, reason })
+    }
   }
 
   async #reconcile(model: string): Promise<void> {
@@ -220,8 +289,11 @@ export class Control {
     const { model, version } = target
     if (identity !== 'foreign') {
       const refusal = this.#learn(target, identity)
-      if (refusal) log.error('an endpoint was not admitted', { endpoint: target.id, why: refusal })
-      else void this.#serially(() => this.#align())
+      if (refusal && this.#refusals.get(target.id) !== refusal) {
+        log.error('an endpoint was not admitted', { endpoint: target.id, why: refusal })
+        this.#refusals.set(target.id, refusal)
+      }
+      if (!refusal) void this.#serially(() => this.#align())
       return refusal
     }
     if (this.catalog.version(model, version)) return undefined
@@ -240,6 +312,8 @@ export class Control {
     const deployment = this.deployment(model)
     if (!this.#config.models[model] || !deployment.stable) return
     const endpoints = this.endpoints(model)
+    // After a restart data processes know better than we do until every endpoint has been looked at once.
+    if (!this.#published.has(model) && endpoints.some(({ id }) => !this.#monitor.checked(id))) return
     const { split } = deployment
     if (split && endpoints.some((e) => e.version === split.canary.version && e.healthy))
       this.#prepared.add(`${model}/${split.serial}`)
@@ -260,6 +334,7 @@ export class Control {
         ...(socketPath ? { socketPath } : {}),
       })),
     })
+    this.#published.add(model)
     this.#send({ kind: 'table', model, table, versions, limits: this.#config.models[model].limits })
   }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { log } from '@coalmine/contract/log.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
@@ -20,13 +21,16 @@ export class Fleet {
     this.#folder = join(stateFolder, 'run')
   }
 
-  plan(config: GatewayConfig, deployments: readonly Deployment[]): void {
+  plan(config: GatewayConfig, deployments: readonly Deployment[], view: FleetView): void {
+    const before = this.#workers
     this.#workers = []
     this.#statics = []
     for (const deployment of deployments) {
       const model = config.models[deployment.model]!
-      if (model.runtime.kind === 'process') this.#workers.push(...this.#specs(config, model, deployment))
-      else {
+      if (model.runtime.kind === 'process') {
+        const wanted = this.#specs(config, model, deployment, view)
+        this.#workers.push(...wanted, ...lingering(before, wanted, view))
+      } else {
         for (const [version, urls] of Object.entries(model.runtime.endpoints)) {
           for (const url of urls) this.#statics.push({ model: deployment.model, version, url })
         }
@@ -92,24 +96,61 @@ export class Fleet {
     return [...own, ...given]
   }
 
-  /** Running: stable, canary, previous (for an instant way back) and what the configuration keeps. Stable first. */
+  /**
+   * Running: stable, canary, previous (for an instant way back), what the configuration keeps and what is being
+   * prepared. Stable first. A faulty version is not started; one that runs already goes on.
+   */
   #specs(
-    config: GatewayConfig,
-    { replicas, keep, limits }: ModelConfig,
+    { modelsFolder }: GatewayConfig,
+    { replicas, keep, limits: { bodyBytes, instances } }: ModelConfig,
     { model, stable, split, previous }: Deployment,
+    view: FleetView,
   ): WorkerSpec[] {
-    const versions = [stable?.version, split?.canary.version, previous?.version, ...keep]
+    const versions = [
+      stable?.version,
+      split?.canary.version,
+      previous?.version,
+      ...keep,
+      ...view.preparing(model),
+    ]
     const running = [...new Set(versions.filter((version) => version !== undefined))]
+    const settings = { modelsFolder, bodyBytes, instances }
+    const generation = createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 6)
     return running.flatMap((version) =>
-      Array.from({ length: replicas }, (_, index) => ({
-        id: `${model}/${version}/${index}`,
-        model,
-        version,
-        modelsFolder: config.modelsFolder,
-        socketPath: socketPath(this.#folder, model, version, index),
-        bodyBytes: limits.bodyBytes,
-        instances: limits.instances,
-      })),
+      Array.from({ length: replicas }, (_, index) => {
+        const slot = `${model}/${version}/${index}`
+        const name = `${model}-${version}-${index}-${generation}`
+        return {
+          id: `${slot}/${generation}`,
+          slot,
+          model,
+          version,
+          socketPath: socketPath(this.#folder, name),
+          ...settings,
+        }
+      }).filter(({ id }) => view.startable(model, version) || view.healthy(id)),
     )
   }
+}
+
+/** What planning needs to know of the world. */
+export interface FleetView {
+  healthy(id: string): boolean
+  /** The version's folder is whole. */
+  startable(model: string, version: string): boolean
+  /** Versions that are to run before they are given anything. */
+  preparing(model: string): readonly string[]
+}
+
+/** Workers of other settings stay until the one in their place is healthy. */
+function lingering(
+  before: readonly WorkerSpec[],
+  wanted: readonly WorkerSpec[],
+  view: FleetView,
+): WorkerSpec[] {
+  const next = new Map(wanted.map((spec) => [spec.slot, spec]))
+  return before.filter((old) => {
+    const successor = next.get(old.slot)
+    return successor !== undefined && successor.id !== old.id && !view.healthy(successor.id)
+  })
 }

@@ -6,6 +6,8 @@ export interface Health {
   /** Failed checks in a row. */
   failures: number
   reason?: string
+  /** The last check got no answer at all. */
+  unreachable?: boolean
 }
 
 /** Failed checks in a row before a healthy endpoint is taken out (HAProxy's `fall`); one good check brings it back. */
@@ -20,7 +22,13 @@ export function afterCheck(health: Health, answer: ProbeAnswer): Health {
   const failures = health.failures + 1
   // Nobody listens there, or it says itself that it is not ready: no reason to ask twice.
   const certain = answer.kind === 'answered' || GONE.has(answer.code)
-  return { healthy: health.healthy && !certain && failures < FALL, failures, reason }
+  const unreachable = answer.kind === 'unreachable'
+  return {
+    healthy: health.healthy && !certain && failures < FALL,
+    failures,
+    reason,
+    ...(unreachable && { unreachable }),
+  }
 }
 
 function fault(answer: ProbeAnswer): string | undefined {

@@ -75,6 +75,11 @@ export class Monitor {
     return this.#watched.get(id)?.health ?? UNCHECKED
   }
 
+  /** Whether anything is known of it yet. */
+  checked(id: string): boolean {
+    return this.health(id) !== UNCHECKED
+  }
+
   /** Verified by its manifest; false for a server of another make and for one that has not been up. */
   own(id: string): boolean {
     const identity = this.#watched.get(id)?.identity

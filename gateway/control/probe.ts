@@ -19,7 +19,8 @@ export async function probe({ origin, dispatcher }: ProbeTarget, path: string): 
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS)
   try {
-    const answer = await request(`${origin}${path}`, { dispatcher, signal: abort.signal })
+    // A connection of its own each time: an old one may still work where a new one is refused.
+    const answer = await request(`${origin}${path}`, { dispatcher, signal: abort.signal, reset: true })
     const chunks: Buffer[] = []
     let bytes = 0
     for await (const chunk of answer.body) {

@@ -1,26 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
+import type { DataPlane } from './data-plane.ts'
 import type { ModelRoute } from './route.ts'
 
 /** What is known of a request before it is read: enough to refuse it, or how long it may take. */
 export type Admission =
   | { kind: 'admitted'; route: ModelRoute; timeoutMs: number }
   /** `reason` is a metric label: few, and none of them from the request. */
-  | { kind: 'refused'; status: number; reason: string; error: string }
+  | { kind: 'refused'; status: number; reason: string; error: string; headers?: string[] }
 
 const WHOLE_MS = /^[1-9]\d{0,8}$/
 
-/**
- * @param route of the model in the path, if there is one
- * @param pin a version named in the path
- */
-export function admit(
-  exchange: Exchange,
-  route: ModelRoute | undefined,
-  model: string,
-  pin?: string,
-): Admission {
+const RETRY_AFTER = ['retry-after', '1']
+
+/** @param pin a version named in the path */
+export function admit(exchange: Exchange, plane: DataPlane, model: string, pin?: string): Admission {
+  const route = plane.routes.get(model)
+  if (!route && plane.knows(model)) {
+    return { ...refused(503, 'not-ready', `model '${printable(model)}' is not ready`), headers: RETRY_AFTER }
+  }
   if (!route || (pin !== undefined && !route.versions.has(pin))) {
     const name = pin === undefined ? model : `${model}' version '${pin}`
     return refused(404, 'unknown', `Request for unknown model: '${printable(name)}' is not found`)
@@ -33,7 +32,7 @@ export function admit(
     )
   }
   const encoding = exchange.header('content-encoding')
-  if (encoding !== undefined && encoding !== 'identity') {
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     return refused(
       415,
       'encoding',
@@ -75,7 +74,9 @@ export function requestIdOf(exchange: Exchange): string {
 const PROCESS_ID = randomUUID().slice(0, -12)
 let made = 0
 
-function refused(status: number, reason: string, error: string): Admission {
+type Refused = Extract<Admission, { kind: 'refused' }>
+
+function refused(status: number, reason: string, error: string): Refused {
   return { kind: 'refused', status, reason, error }
 }
 

@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { ID_PLACEHOLDER } from '@coalmine/contract/internal-headers.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { verify, versionFingerprint } from '@coalmine/contract/prediction-id.ts'
@@ -451,6 +451,40 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     ])
   })
 
+  test('a configured model that nothing can answer for yet is 503, not unknown', async () => {
+    expect((await predict()).status).toBe(503)
+    plane.apply({
+      kind: 'models',
+      models: ['churn'],
+      idKey: { id: 3, secret: Buffer.alloc(32, 7).toString('base64') },
+    })
+    const { status, headers, body } = await predict()
+    expect([status, headers['retry-after'], JSON.parse(body).error]).toEqual([
+      503,
+      '1',
+      "model 'churn' is not ready",
+    ])
+    expect((await call('GET', '/v1/models/churn')).status).toBe(503)
+    expect((await call('POST', '/v1/models/nope:predict', { body: BODY })).status).toBe(404)
+  })
+
+  test('callers with an empty key are drawn one by one', async () => {
+    route({ weightBp: 5_000, affinity: { header: 'x-user-id' } })
+    for (let i = 0; i < 40; i++) await predict({ 'x-user-id': '' })
+    expect(canary.requests.length).toBeGreaterThan(5)
+    expect(stable.requests.length).toBeGreaterThan(5)
+  })
+
+  test.each([
+    ['/v1/models/churn%3Apredict', 200],
+    ['/v1/models/churn:explain', 404],
+    ['/v1/models/:predict', 404],
+    ['/v2/models/churn/versions//infer', 404],
+  ])('POST %s is %i', async (path, status) => {
+    route()
+    expect((await predict(undefined, path)).status).toBe(status)
+  })
+
   test('a compressed body is refused', async () => {
     route()
     expect((await predict({ 'content-encoding': 'gzip' })).status).toBe(415)
@@ -481,6 +515,44 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     expect((await call('GET', '/readyz')).status).toBe(503)
     expect((await call('GET', '/v1/models/churn')).status).toBe(503)
     expect((await call('GET', '/livez')).status).toBe(200)
+  })
+})
+
+describe('over a raw connection', () => {
+  let server: ReturnType<typeof httpServer>
+  beforeEach(async () => {
+    route()
+    server = httpServer(dataApp(plane))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  })
+  afterEach(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  /** Sends text and reads until the connection ends. */
+  const exchange = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      let received = ''
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      socket.on('data', (chunk) => {
+        received += chunk
+      })
+      socket.on('error', reject)
+      socket.on('close', () => resolve(received))
+      socket.write(text)
+    })
+  const post = (path: string, more = '') =>
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${BODY.length}\r\n${more}\r\n${BODY}`
+
+  test('a refusal keeps the connection, so what follows on it is answered too', async () => {
+    const received = await exchange(
+      post('/v1/models/nope:predict') + post('/v1/models/churn:predict', 'connection: close\r\n'),
+    )
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200'])
+  })
+
+  test('a health check of HTTP/1.0 without a host is answered', async () => {
+    expect(await exchange('GET /livez HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200/)
   })
 })
 

@@ -51,6 +51,8 @@ export function dataApp(plane: DataPlane): Hono<Env> {
       const version = c.req.param('version')
       const route = plane.routes.get(model)
       if (route && (version === undefined || route.versions.has(version))) return answer(c, route, version)
+      if (!route && plane.knows(model))
+        return c.json({ name: model, ready: false, error: `model '${model}' is not ready` }, 503)
       const name = version === undefined ? model : `${model}' version '${version}`
       return c.json({ error: `Request for unknown model: '${name}' is not found` }, 404)
     }
@@ -64,7 +66,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   app.get('/livez', (c) => c.json({ live: true }))
   const readyz: Handler = (c) => c.json({ ready: plane.ready(), live: true }, plane.ready() ? 200 : 503)
   app.get('/readyz', readyz)
-  app.get('/v1/models', (c) => c.json({ models: [...plane.routes.keys()] }))
+  app.get('/v1/models', (c) => c.json({ models: plane.models }))
   app.get(
     '/v1/models/:model{[^/:]+}',
     about((c, route) => c.json({ name: route.model, ready: ready(route) }, ready(route) ? 200 : 503)),
@@ -75,7 +77,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   app.get('/v2/', server)
   app.get('/v2/health/live', (c) => c.json({ live: true }))
   app.get('/v2/health/ready', readyz)
-  app.get('/v2/models', (c) => c.json({ models: [...plane.routes.keys()] }))
+  app.get('/v2/models', (c) => c.json({ models: plane.models }))
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     app.get(
       path,

@@ -60,6 +60,15 @@ export class DataPlane {
     return performance.now() - route.freshAtMs > STALE_MS
   }
 
+  /** A configured model. Before control has spoken any may be one. */
+  knows(model: string): boolean {
+    return !this.#known || this.#models.includes(model)
+  }
+
+  get models(): readonly string[] {
+    return this.#models
+  }
+
   /** Ready once control has spoken and a model can answer: one broken model must not take the others down. */
   ready(): boolean {
     const nowMs = performance.now()

@@ -20,6 +20,8 @@ import type { ModelRoute, Served } from './route.ts'
 export type Protocol = 'v1' | 'v2'
 
 const RETRY_AFTER = ['retry-after', '1']
+/** A refused request's body is read up to here to keep its connection. */
+const REFUSED_BODY_BYTES = 1024 * 1024
 
 /**
  * Answers one prediction: read, draw, ask an endpoint of the arm, ask another one where that may help, sign,
@@ -35,16 +37,17 @@ export function predict(
   pin?: string,
 ): void {
   const requestId = requestIdOf(exchange)
-  const refuse = (status: number, reason: string, error: string) => {
+  const refuse = (status: number, reason: string, error: string, headers: string[] = []) => {
     plane.recorder.unrouted(reason)
-    exchange.answer(
-      status,
-      ['x-request-id', requestId, 'content-type', 'application/json'],
-      JSON.stringify({ error }),
-    )
+    const out = [...headers, 'x-request-id', requestId, 'content-type', 'application/json']
+    exchange.answer(status, out, JSON.stringify({ error }))
   }
-  const admission = admit(exchange, plane.routes.get(model), model, pin)
-  if (admission.kind === 'refused') return refuse(admission.status, admission.reason, admission.error)
+  const admission = admit(exchange, plane, model, pin)
+  if (admission.kind === 'refused') {
+    const { status, reason, error, headers } = admission
+    // Read first: the connection can go on, and what follows on it is answered too.
+    return exchange.readBody(REFUSED_BODY_BYTES, () => refuse(status, reason, error, headers))
+  }
   const { route, timeoutMs } = admission
   const { bodyBytes } = route.limits
   exchange.readBody(bodyBytes, (body) => {

@@ -71,11 +71,14 @@ export class ModelRoute {
     return arm === 'canary' ? this.#canary : this.#stable
   }
 
-  /** The caller's key, where the configuration asks for affinity and the caller has one. */
+  /**
+   * The caller's key, where the configuration asks for affinity and the caller has one. An empty one counts as
+   * none: all who send it would share one arm.
+   */
   affinityKey(exchange: Exchange): string | undefined {
     const { affinity } = this.table
     if (affinity === undefined) return undefined
-    if ('header' in affinity) return exchange.header(affinity.header)
+    if ('header' in affinity) return exchange.header(affinity.header) || undefined
     return cookie(exchange.header('cookie'), affinity.cookie)
   }
 
@@ -97,7 +100,6 @@ export class ModelRoute {
   }
 }
 
-/** Empty values count as absent: every caller without a key would otherwise share one arm. */
 function cookie(header: string | undefined, name: string): string | undefined {
   for (const pair of header?.split(';') ?? []) {
     const eq = pair.indexOf('=')

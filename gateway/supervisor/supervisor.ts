@@ -43,6 +43,8 @@ export class Supervisor {
   #controlBackoff: Backoff = FRESH
   #dataBackoff: Backoff = FRESH
   #stopping = false
+  /** Control has come up once; from then on its failures are its own, and predictions go on. */
+  #controlServed = false
 
   constructor({ dataProcesses }: { dataProcesses: number }) {
     this.#dataProcesses = dataProcesses
@@ -132,9 +134,15 @@ export class Supervisor {
   #fromControl(message: FromControl): void {
     switch (message.kind) {
       case 'fatal':
-        void this.stop(message.reason)
+        if (this.#controlServed)
+          log.error('control cannot start; predictions go on', { reason: message.reason })
+        else void this.stop(message.reason)
+        return
+      case 'restart':
+        this.#workers.restart(message.worker, message.reason)
         return
       case 'workers':
+        this.#controlServed = true
         if (!this.#stopping) this.#workers.desire(message.desired)
         return
       default:

@@ -50,6 +50,14 @@ export class Workers {
     }
   }
 
+  /** Ends a worker; as after any other end, it is started again. */
+  restart(id: string, reason: string): void {
+    const child = this.#entries.get(id)?.child
+    if (!child) return
+    log.warn('a worker is restarted', { worker: id, reason })
+    child.kill('SIGKILL')
+  }
+
   reports(): WorkerReport[] {
     return [...this.#entries.values()].map(reportOf)
   }

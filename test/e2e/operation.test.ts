@@ -237,6 +237,64 @@ describe('a gateway in operation', () => {
     })
   })
 
+  test('a faulty file and the end of control together: predictions go on, and control comes back with the right file', async () => {
+    const load = traffic(gateway, 4)
+    const [pid] = gateway.children('gateway/control/main.ts')
+    gateway.edit((text) => text.replace('weight:', 'wieght:'))
+    process.kill(pid!, 'SIGKILL')
+    await until(
+      () => gateway.output.includes('control cannot start; predictions go on'),
+      () => gateway.output,
+    )
+    gateway.edit((text) => text.replace('wieght:', 'weight:'))
+    await until(
+      async () => (await gateway.model().catch(() => undefined))?.endpoints?.length > 0,
+      () => gateway.output,
+    )
+    await load.stop()
+    expect(load.failures).toEqual([])
+  })
+
+  test('an edit that needs other workers replaces them without a failed request', async () => {
+    const pids = async () =>
+      (await gateway.model()).endpoints.map((e: { worker: { pid: number } }) => e.worker?.pid)
+    await until(async () => (await gateway.model()).endpoints.every((e: { healthy: boolean }) => e.healthy))
+    const before = await pids()
+    const load = traffic(gateway, 4)
+    gateway.edit((text) => `${text}\n    limits: { instances: 1000 }`)
+    await until(
+      async () => {
+        const after = await pids()
+        return after.length === before.length && after.every((pid: number) => !before.includes(pid))
+      },
+      () => gateway.output,
+    )
+    await load.stop()
+    expect(load.failures).toEqual([])
+  })
+
+  test('a version that does not run yet is made stable without a failed request', async () => {
+    const load = traffic(gateway, 4)
+    const set = (version: string) =>
+      gateway.admin('/api/v1/models/churn/stable', { method: 'PUT', json: { version, reason: 'a test' } })
+    expect((await set('1.2.0')).status).toBe(200)
+    await until(async () => (await gateway.predict()).headers.get('x-model-version') === '1.2.0')
+    expect((await set('1.0.0')).status).toBe(200)
+    await until(async () => (await gateway.predict()).headers.get('x-model-version') === '1.0.0')
+    await load.stop()
+    expect(load.failures).toEqual([])
+    // The way back to the split that the file asks for: a version that is taken out and put in again.
+    gateway.edit((text) => text.replace('version: 1.1.0', 'version: 1.0.0'))
+    await until(async () => (await gateway.model()).drift.length === 0)
+    gateway.edit((text) =>
+      text.replace('version: 1.0.0', 'version: 1.1.0').replace(/weight: \d+/, 'weight: 5'),
+    )
+    await until(
+      async () => (await gateway.model()).split?.phase === 'split',
+      () => gateway.output,
+    )
+  })
+
   test('a data process killed: the port stays open and the process comes back', async () => {
     const [pid] = gateway.children('gateway/data/main.ts')
     process.kill(pid!, 'SIGKILL')

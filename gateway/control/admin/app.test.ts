@@ -6,35 +6,48 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../config/load-config.ts'
 import type { ControlRequest, DownMessage } from '../../messages.ts'
 import { MemoryStore } from '../../store/memory.ts'
+import { answering, upstream } from '../../testing/upstream.ts'
 import { Control } from '../control.ts'
 import { ObservedWeights } from '../observed-weight.ts'
 import { adminApp } from './app.ts'
 
 const MODELS = fileURLToPath(new URL('../../../models', import.meta.url))
-const CONFIG = `
+const NOBODY = 'http://127.0.0.1:1'
+const config = (origin: string) => `
 store: 'memory:'
 modelsFolder: ${MODELS}
 models:
-  churn: { initial: 1.0.0, version: 1.1.0, policy: none, weight: 10 }
+  churn:
+    initial: 1.0.0
+    version: 1.1.0
+    policy: none
+    weight: 10
+    runtime: { static: { 1.0.0: ['${origin}'], 1.1.0: ['${NOBODY}'], 1.2.0: ['${origin}'] } }
 `
 
 let folder: string
 let control: Control
+let worker: Awaited<ReturnType<typeof upstream>>
 let sent: (DownMessage | ControlRequest)[]
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'coalmine-admin-'))
   sent = []
+  // Ready, and of another make: it has no /manifest.
+  worker = await upstream((incoming, outgoing, seen) =>
+    answering({}, incoming.url === '/manifest' ? 404 : 200)(incoming, outgoing, seen),
+  )
   control = new Control({
-    config: loadConfig(join(folder, 'config/gateway.yaml'), CONFIG, {}),
+    config: loadConfig(join(folder, 'config/gateway.yaml'), config(worker.origin), {}),
     store: new MemoryStore(),
     stateFolder: folder,
     send: (message) => sent.push(message),
   })
   await control.start()
 })
-afterEach(() => {
+afterEach(async () => {
   control.close()
+  await worker.close()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -80,14 +93,6 @@ test('a model in full: versions with roles, endpoints with reasons, the split', 
   })
 })
 
-test('the workers of stable, canary and nothing else are asked for, stable first', () => {
-  const workers = sent.filter((message) => message.kind === 'workers').at(-1)
-  expect(workers?.kind === 'workers' && workers.desired.map((w) => w.id)).toEqual([
-    'churn/1.0.0/0',
-    'churn/1.1.0/0',
-  ])
-})
-
 describe('a change of the weight', () => {
   test('needs the revision that was looked at', async () => {
     expect((await weight(20, {})).status).toBe(428)
@@ -129,19 +134,59 @@ test('a repeated Idempotency-Key gets the first answer; with another body it is 
   expect((await call('GET', '/api/v1/models/churn/decisions')).body.decisions).toHaveLength(3)
 })
 
-test('set stable ends the split and is on record; rollback goes back', async () => {
-  const set = await call('PUT', '/api/v1/models/churn/stable', {
-    json: { version: '1.1.0', reason: 'better' },
-  })
-  expect(set.body).toMatchObject({
-    stable: { version: '1.1.0' },
+const setStable = (version: string) =>
+  call('PUT', '/api/v1/models/churn/stable', { json: { version, reason: 'better' } })
+
+test('set stable waits until the version is ready, ends the split and is on record; rollback goes back', async () => {
+  expect((await setStable('1.2.0')).body).toMatchObject({
+    stable: { version: '1.2.0' },
     previous: { version: '1.0.0' },
     split: null,
   })
-  const back = await call('POST', '/api/v1/models/churn/rollback', { json: { reason: 'worse' } })
-  expect(back.body).toMatchObject({ stable: { version: '1.0.0' }, previous: null })
-  const again = await call('POST', '/api/v1/models/churn/rollback', { json: { reason: 'worse' } })
-  expect(again.body).toMatchObject({ status: 409, code: 'no-previous' })
+  const back = () => call('POST', '/api/v1/models/churn/rollback', { json: { reason: 'worse' } })
+  expect((await back()).body).toMatchObject({ stable: { version: '1.0.0' }, previous: null })
+  expect((await back()).body).toMatchObject({ status: 409, code: 'no-previous' })
+})
+
+test('a version that nothing can answer for is not made stable', async () => {
+  const { body } = await setStable('1.1.0')
+  expect(body).toMatchObject({
+    status: 409,
+    code: 'version-not-ready',
+    detail: expect.stringContaining('ECONNREFUSED'),
+  })
+  expect((await call('GET', '/api/v1/models/churn')).body.stable.version).toBe('1.0.0')
+})
+
+test.each(['application/json;', 'application/json, text/plain', 'text/plain', ''])(
+  'a change of type "%s" is refused before it is read',
+  async (type) => {
+    const { body } = await call('PUT', '/api/v1/freeze', {
+      json: { frozen: true, reason: 'x' },
+      headers: { 'content-type': type },
+    })
+    expect(body).toMatchObject({ status: 415, code: 'media-type' })
+  },
+)
+
+test('a change has at most 64 KiB', async () => {
+  const { body } = await call('PUT', '/api/v1/freeze', { json: { frozen: true, reason: 'x'.repeat(70_000) } })
+  expect(body).toMatchObject({ status: 413, code: 'too-large' })
+})
+
+test('what the file waited for during a freeze does not undo what a person decided meanwhile', async () => {
+  const freeze = (frozen: boolean) => call('PUT', '/api/v1/freeze', { json: { frozen, reason: 'incident' } })
+  await freeze(true)
+  const edited = config(worker.origin).replace('weight: 10', 'weight: 60')
+  await control.reconfigure(loadConfig(join(folder, 'config/gateway.yaml'), edited, {}))
+  expect((await call('GET', '/api/v1/models/churn')).body.pending).toEqual([
+    expect.stringContaining('freeze'),
+  ])
+  expect((await weight(3)).status).toBe(200)
+  await freeze(false)
+  await control.reconfigure(loadConfig(join(folder, 'config/gateway.yaml'), edited, {}))
+  const { body } = await call('GET', '/api/v1/models/churn')
+  expect([body.split.weightPercent.configured, body.drift]).toEqual([3, [expect.stringContaining('60 %')]])
 })
 
 test.each([

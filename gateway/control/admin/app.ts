@@ -4,6 +4,7 @@ import { setFreeze } from '@coalmine/core/rollout/freeze.ts'
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { documentation } from '../../docs-page.ts'
 import type { Control } from '../control.ts'
 import type { ObservedWeights } from '../observed-weight.ts'
@@ -22,6 +23,7 @@ import {
 import { decisionView, freezeView, modelView, rolloutView } from './views.ts'
 
 const OPERATOR = 'operator'
+const MAX_BODY_BYTES = 64 * 1024
 
 export interface AdminDeps {
   control: Control
@@ -54,6 +56,13 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
   app.use('*', access(token))
   app.use('*', onlyJson)
+  app.use(
+    '*',
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: (c) => problem(c, 'too-large', 'a request has at most 64 KiB'),
+    }),
+  )
 
   const known = (model: string) => {
     if (Object.hasOwn(control.config.models, model)) return model
@@ -128,7 +137,10 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
       return once(c, async () => {
         const stable = await control.refToServe(model, version)
         if (!stable) throw new AdminProblem('version-unknown', `model '${model}' has no version '${version}'`)
-        await act(model, { kind: 'set-stable', stable }, reason, ifMatch(c))
+        const expected = ifMatch(c)
+        const notReady = await control.prepare(model, version)
+        if (notReady) throw new AdminProblem('version-not-ready', notReady)
+        await act(model, { kind: 'set-stable', stable }, reason, expected)
         return rollout(model)
       })
     },
@@ -194,7 +206,7 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
 
   /** A repeated Idempotency-Key gets the answer it got before; with another request it is refused. */
   async function once(c: Context, work: () => Promise<object>): Promise<never> {
-    const key = c.req.header('idempotency-key')
+    const key = c.req.header('idempotency-key') || undefined
     const fingerprint = createHash('sha256')
       .update(`${c.req.method} ${c.req.path}\n${await c.req.text()}`)
       .digest('hex')
@@ -224,10 +236,13 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
   return app
 }
 
+/** As the validator of the routes has it, so that none comes to a handler unvalidated. */
+const JSON_TYPE = /^application\/json(;\s*[a-z0-9-]+=[^;]+)*$/i
+
 /** Mutations are JSON: a form on some page cannot send that without asking first. */
 async function onlyJson(c: Context, next: () => Promise<void>): Promise<Response | undefined> {
   const mutates = c.req.method !== 'GET' && c.req.method !== 'HEAD'
-  if (mutates && !/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
+  if (mutates && !JSON_TYPE.test(c.req.header('content-type') ?? ''))
     return problem(c, 'media-type', 'send content-type: application/json')
   await next()
   return undefined

@@ -14,6 +14,8 @@ export const STATUS = {
   'revision-required': 428,
   'key-reused': 422,
   'media-type': 415,
+  'too-large': 413,
+  'version-not-ready': 409,
   frozen: 409,
   'already-deployed': 409,
   'not-deployed': 409,

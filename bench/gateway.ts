@@ -28,8 +28,9 @@ const CANARY_PERCENT = 5
 const PATH = `/v1/models/${MODEL}:predict`
 /** V8 still compiles during the first seconds, on the core that is measured. */
 const WARM_UP_S = 4
-/** Above this share of what load generator and upstream reach alone, they are what is measured. */
+/** Above these shares of what load generator and upstream reach alone, they are part, or all, of what is measured. */
 const NEAR_CEILING = 0.85
+const AT_CEILING = 0.95
 
 interface Peer {
   name: string
@@ -84,8 +85,8 @@ async function startPeers(folder: string): Promise<Peer[]> {
       return children.spawn(file, command, 'server')
     }
   await add('nginx', (port) => startProxy(folder, port, stable))
-  await add('Fastify', proxy('fastify-proxy.ts', 'buffer'))
-  await add('Fastify, streaming', proxy('fastify-proxy.ts', 'stream'))
+  await add('Fastify', proxy('fastify-proxy.ts', 'stream'))
+  await add('Fastify, buffered', proxy('fastify-proxy.ts', 'buffer'))
   await add('bare Hono + undici', proxy('bare-proxy.ts'))
   await add('Coalmine', (port) => startGateway(folder, port, { [STABLE]: stable, [CANARY]: canary }))
   for (const peer of peers) await assertAnswers(peer)
@@ -168,13 +169,15 @@ function report(
     medianRatio(of(busy, named('Coalmine'), 'requestsPerS'), of(busy, named(name), 'requestsPerS'))
 
   const ceiling = middle(busy, peers[0]!, 'requestsPerS')
-  for (const peer of peers.slice(1)) {
+  const near = peers.slice(1).flatMap((peer) => {
     const share = middle(busy, peer, 'requestsPerS') / ceiling
-    if (share > NEAR_CEILING)
-      throw new NoVerdict(
-        `${peer.name} reaches ${(share * 100).toFixed(0)} % of what wrk and the upstream reach alone: they are the limit, not it. Use a machine with more cores.`,
-      )
-  }
+    if (share <= NEAR_CEILING) return []
+    const percent = (share * 100).toFixed(0)
+    const finding = `${peer.name} reaches ${percent} % of what wrk and the upstream reach alone`
+    if (share > AT_CEILING)
+      throw new NoVerdict(`${finding}: they are the limit, not it. Use a machine with more cores.`)
+    return [`${finding}: with more cores it might be faster, and the ratio to it lower`]
+  })
   return {
     table: [
       [
@@ -199,6 +202,7 @@ function report(
       ]),
     ],
     notes: [
+      ...near,
       `medians of ${rounds} rounds of ${durationS} s, peers in turn, 32 in flight; added latency with 1 in flight, against the upstream alone`,
       isPinned()
         ? 'each proxy on core 0; wrk and the upstream elsewhere'
@@ -210,7 +214,7 @@ function report(
       judged('requests a second: Coalmine / Fastify', ratio('Fastify'), '>=', 1.6),
       judged('requests a second: Coalmine / nginx', ratio('nginx'), '>=', 0.35),
     ],
-    information: ['Fastify, streaming', 'bare Hono + undici'].map((name) => ({
+    information: ['Fastify, buffered', 'bare Hono + undici'].map((name) => ({
       name: `requests a second: Coalmine / ${name}`,
       figure: ratio(name),
       unit: 'times',

@@ -1,8 +1,10 @@
 import type { Server } from 'node:http'
 import { closeServer as close, SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
+import { log } from '@coalmine/contract/log.ts'
 import { createAdaptorServer } from '@hono/node-server'
 
-const SOCKET_IDLE_MS = 60_000
+/** Longer than any answer may take; what is silent longer is a client that does not read. */
+const SOCKET_IDLE_MS = 75_000
 
 /** @param app what answers; a Hono application with node's sockets in its bindings */
 export function httpServer(app: { fetch: Parameters<typeof createAdaptorServer>[0]['fetch'] }): Server {
@@ -22,6 +24,7 @@ export function listen(server: Server, { host, port }: { host: string; port: num
     server.once('error', reject)
     server.listen(port, host, () => {
       server.off('error', reject)
+      server.on('error', (error) => log.error('a connection could not be accepted', { error: error.message }))
       resolve()
     })
   })

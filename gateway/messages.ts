@@ -30,19 +30,17 @@ export interface ModelLimits {
   instances: number
 }
 
-/** Routing of one model. `versions` are all that exist; those without an endpoint are known, not loaded. */
+/**
+ * Routing of one model, whole: where requests go and where that is. `versions` are all that exist; those without
+ * an endpoint are known, not loaded.
+ */
 export interface TableMessage {
   kind: 'table'
   model: string
   table: RoutingTable
   versions: Version[]
-  limits: ModelLimits
-}
-
-export interface EndpointsMessage {
-  kind: 'endpoints'
-  model: string
   endpoints: Endpoint[]
+  limits: ModelLimits
 }
 
 /** Every model that exists, so that a model taken out of the configuration is forgotten; also the heartbeat. */
@@ -53,7 +51,7 @@ export interface ModelsMessage {
   idKey: { id: number; secret: string }
 }
 
-export type DownMessage = TableMessage | EndpointsMessage | ModelsMessage
+export type DownMessage = TableMessage | ModelsMessage
 
 /**
  * The supervisor to a data process: control's words with their age, connections (the socket comes beside the

@@ -57,8 +57,8 @@ const policy = written(
 )
 
 const timeout = written(
-  'a duration from 10ms to 10m, such as 10s',
-  text((value) => within(durationMs(value), 10, 600_000)),
+  'a duration from 10ms to 60s, such as 10s',
+  text((value) => within(durationMs(value), 10, 60_000)),
   {
     type: 'string',
     pattern: '^\\d+(ms|s|m|h)$',

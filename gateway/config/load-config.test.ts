@@ -170,7 +170,7 @@ test.each([
   [
     'a time-out of an hour',
     'initial: 1.0.0, limits: { timeout: 1h }',
-    'expected a duration from 10ms to 10m',
+    'expected a duration from 10ms to 60s',
   ],
   [
     'no initial version',

@@ -34,7 +34,9 @@ export class Catalog {
     const found = (await listModelFolders(this.#folder)).filter(({ model }) => models.includes(model))
     for (const [model, faults] of this.#faults) {
       for (const version of faults.keys()) {
-        if (!found.some((f) => f.model === model && f.version === version)) faults.delete(version)
+        if (!models.includes(model) || found.some((f) => f.model === model && f.version === version)) continue
+        faults.delete(version)
+        this.#signatures.delete(`${model}/${version}`)
       }
     }
     for (const { model, version } of found) {

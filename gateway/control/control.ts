@@ -47,7 +47,7 @@ export class Control {
   readonly #pending = new Map<string, readonly string[]>()
   /** Splits whose canary has been ready at least once; before that it is given nothing. */
   readonly #prepared = new Set<string>()
-  readonly #preparing = new Map<string, { model: string; version: string }>()
+  readonly #preparing = new Set<{ model: string; version: string }>()
   readonly #published = new Set<string>()
   readonly #refusals = new Map<string, string>()
   #config: GatewayConfig
@@ -80,7 +80,7 @@ export class Control {
       for (const ref of [stable, previous, split?.canary])
         if (ref) this.catalog.expect(model, ref.version, ref.digest)
     }
-    await this.#align()
+    await this.#serially(() => this.#align())
     this.#heartbeat = setInterval(() => void this.#serially(() => this.#align()), HEARTBEAT_MS)
   }
 
@@ -92,7 +92,8 @@ export class Control {
   /** The file changed and is valid. */
   reconfigure(config: GatewayConfig): Promise<void> {
     return this.#serially(async () => {
-      this.#config = config
+      // The catalog reads the folder it was started with.
+      this.#config = { ...config, modelsFolder: this.#config.modelsFolder }
       await this.#align()
     })
   }
@@ -142,26 +143,35 @@ export class Control {
 
   /**
    * Sees to it that a version could answer before it is given everything: starts its workers if they are ours,
-   * and waits for one to be ready.
-   * @returns why it cannot; undefined when it can
+   * waits for one to be ready, and keeps them until `then` has made use of it.
+   * @returns what `then` gives, or why the version cannot answer
    */
-  async prepare(model: string, version: string): Promise<string | undefined> {
-    const key = `${model}/${version}`
-    this.#preparing.set(key, { model, version })
+  async prepared<T>(
+    model: string,
+    version: string,
+    then: () => Promise<T>,
+  ): Promise<T | { notReady: string }> {
+    const preparation = { model, version }
+    this.#preparing.add(preparation)
     try {
       await this.#serially(() => this.#align())
-      const endMs = performance.now() + PREPARE_MS
-      for (;;) {
-        const endpoints = this.endpoints(model).filter((endpoint) => endpoint.version === version)
-        if (endpoints.some(({ healthy }) => healthy)) return undefined
-        if (performance.now() > endMs || endpoints.every((endpoint) => this.#settled(endpoint))) {
-          const why = endpoints.find(({ reason }) => reason)?.reason ?? 'it has no endpoint'
-          return `version ${version} of ${model} is not ready: ${why}`
-        }
-        await new Promise((resolve) => setTimeout(resolve, PREPARE_LOOK_MS))
-      }
+      const notReady = await this.#unready(model, version)
+      return notReady === undefined ? await then() : { notReady }
     } finally {
-      this.#preparing.delete(key)
+      this.#preparing.delete(preparation)
+    }
+  }
+
+  async #unready(model: string, version: string): Promise<string | undefined> {
+    const endMs = performance.now() + PREPARE_MS
+    for (;;) {
+      const endpoints = this.endpoints(model).filter((endpoint) => endpoint.version === version)
+      if (endpoints.some(({ healthy }) => healthy)) return undefined
+      if (performance.now() > endMs || endpoints.every((endpoint) => this.#settled(endpoint))) {
+        const why = endpoints.find(({ reason }) => reason)?.reason ?? 'it has no endpoint'
+        return `version ${version} of ${model} is not ready: ${why}`
+      }
+      await new Promise((resolve) => setTimeout(resolve, PREPARE_LOOK_MS))
     }
   }
 
@@ -200,7 +210,7 @@ export class Control {
   }
 
   async refToServe(model: string, version: string): Promise<VersionRef | undefined> {
-    await this.catalog.scan([model])
+    await this.#serially(() => this.catalog.scan(Object.keys(this.#config.models)))
     const found = this.catalog.version(model, version)
     return found && { version, digest: found.digest }
   }
@@ -219,16 +229,18 @@ export class Control {
       models.map((model) => this.deployment(model)),
       {
         healthy: (id) => this.#monitor.health(id).healthy,
+        running: (id) => this.#fleet.worker(id)?.state === 'ready',
         startable: (model, version) => this.catalog.startable(model, version),
-        preparing: (model) =>
-          [...this.#preparing.values()].filter((p) => p.model === model).map((p) => p.version),
+        preparing: (model) => [...this.#preparing].filter((p) => p.model === model).map((p) => p.version),
       },
     )
     this.#restartUnreachable()
     this.#monitor.watch(this.#fleet.allTargets())
     // Not awaited: a slow resolver must not hold up a person's change.
     void this.#fleet.resolve().then((changed) => {
-      if (changed) this.#monitor.watch(this.#fleet.allTargets())
+      if (!changed) return
+      this.#monitor.watch(this.#fleet.allTargets())
+      for (const model of models) this.#publish(model)
     })
     this.#sendModels(models)
     for (const model of models) this.#publish(model)
@@ -313,7 +325,8 @@ export class Control {
     if (!this.#config.models[model] || !deployment.stable) return
     const endpoints = this.endpoints(model)
     // After a restart data processes know better than we do until every endpoint has been looked at once.
-    if (!this.#published.has(model) && endpoints.some(({ id }) => !this.#monitor.checked(id))) return
+    const looked = this.#fleet.resolved(model) && endpoints.every(({ id }) => this.#monitor.checked(id))
+    if (!this.#published.has(model) && !looked) return
     const { split } = deployment
     if (split && endpoints.some((e) => e.version === split.canary.version && e.healthy))
       this.#prepared.add(`${model}/${split.serial}`)
@@ -322,20 +335,13 @@ export class Control {
     const table = this.tableOf(model)
     // A worker elsewhere that has not told yet what it serves: nothing can be routed before it has.
     if (!table || !known(table.stable) || (table.canary !== undefined && !known(table.canary))) return
-    this.#send({
-      kind: 'endpoints',
-      model,
-      endpoints: endpoints.map(({ id, version, origin, socketPath, healthy }) => ({
-        own: this.#monitor.own(id),
-        id,
-        version,
-        origin,
-        healthy,
-        ...(socketPath ? { socketPath } : {}),
-      })),
-    })
+    const reachable = endpoints.map(({ id, version, origin, socketPath, healthy }) => ({
+      ...{ id, version, origin, healthy, own: this.#monitor.own(id) },
+      ...(socketPath ? { socketPath } : {}),
+    }))
     this.#published.add(model)
-    this.#send({ kind: 'table', model, table, versions, limits: this.#config.models[model].limits })
+    const { limits } = this.#config.models[model]
+    this.#send({ kind: 'table', model, table, versions, limits, endpoints: reachable })
   }
 
   #sendModels(models: string[]): void {

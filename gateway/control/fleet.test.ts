@@ -20,6 +20,7 @@ const deployment = {
 }
 const view = (changes: Partial<FleetView> = {}): FleetView => ({
   healthy: () => false,
+  running: () => false,
   startable: () => true,
   preparing: () => [],
   ...changes,
@@ -45,7 +46,7 @@ test('a faulty version is not started, but one that runs already goes on', () =>
   const running = planned(fleet)[0]!.id
   const startable = (_: string, version: string) => version !== '1.0.0'
   expect(slots(planned(fleet, { startable }))).not.toContain('churn/1.0.0/0')
-  expect(slots(planned(fleet, { startable, healthy: (id) => id === running }))).toContain('churn/1.0.0/0')
+  expect(slots(planned(fleet, { startable, running: (id) => id === running }))).toContain('churn/1.0.0/0')
 })
 
 test('workers of the old settings stay until those in their place are healthy', () => {

@@ -14,6 +14,7 @@ export class Fleet {
   readonly #reports = new Map<string, WorkerReport>()
   /** The last addresses that a URL's name had: a resolver that fails takes nothing away. */
   readonly #origins = new Map<string, string[]>()
+  #resolving = false
   #workers: WorkerSpec[] = []
   #statics: { model: string; version: string; url: string }[] = []
 
@@ -38,8 +39,23 @@ export class Fleet {
     }
   }
 
-  /** Looks up the names of static endpoints anew; true when an address came or went. */
+  /** Every name of the model's endpoints has been looked up with success at least once. */
+  resolved(model: string): boolean {
+    return this.#statics.every((given) => given.model !== model || this.#origins.has(given.url))
+  }
+
+  /** Looks up the names of static endpoints anew, one round at a time; true when an address came or went. */
   async resolve(): Promise<boolean> {
+    if (this.#resolving) return false
+    this.#resolving = true
+    try {
+      return await this.#resolveAll()
+    } finally {
+      this.#resolving = false
+    }
+  }
+
+  async #resolveAll(): Promise<boolean> {
     const urls = [...new Set(this.#statics.map(({ url }) => url))]
     const changes = await Promise.all(urls.map((url) => this.#resolveOne(url)))
     return changes.includes(true)
@@ -66,7 +82,8 @@ export class Fleet {
   }
 
   reported(report: WorkerReport): void {
-    this.#reports.set(report.id, report)
+    if (report.state === 'stopped') this.#reports.delete(report.id)
+    else this.#reports.set(report.id, report)
   }
 
   worker(id: string): WorkerReport | undefined {
@@ -128,7 +145,7 @@ export class Fleet {
           socketPath: socketPath(this.#folder, name),
           ...settings,
         }
-      }).filter(({ id }) => view.startable(model, version) || view.healthy(id)),
+      }).filter(({ id }) => view.startable(model, version) || view.running(id)),
     )
   }
 }
@@ -136,6 +153,8 @@ export class Fleet {
 /** What planning needs to know of the world. */
 export interface FleetView {
   healthy(id: string): boolean
+  /** Its process runs and was ready, as the supervisor says. */
+  running(id: string): boolean
   /** The version's folder is whole. */
   startable(model: string, version: string): boolean
   /** Versions that are to run before they are given anything. */

@@ -18,7 +18,8 @@ import { ObservedWeights } from './observed-weight.ts'
 const OBSERVE_MS = 1_000
 
 const send = (message: DownMessage | ControlRequest) => {
-  if (process.connected) process.send?.(message)
+  // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
+  if (process.connected) process.send?.(message, () => {})
 }
 const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
@@ -78,6 +79,9 @@ function configChanged(news: ConfigNews): void {
       log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
     }
   }
+  if (news.config.adminToken !== config.adminToken) {
+    log.warn('the admin token changed; it takes effect at the next start')
+  }
   log.info('the configuration changed and is in force')
   void control.reconfigure(news.config)
 }
@@ -86,6 +90,9 @@ const observing = setInterval(() => {
   const nowMs = performance.now()
   observed.add(fleet.total(nowMs), nowMs)
 }, OBSERVE_MS)
+
+// The supervisor may have died before `disconnect` was listened for.
+if (!process.connected) void stop()
 
 async function stop(): Promise<void> {
   clearInterval(observing)

@@ -26,6 +26,8 @@ interface Watched {
   checking: boolean
   /** Something happened while a check was under way, which may have seen the time before it. */
   again: boolean
+  /** Its process ended while a check was under way. */
+  lost: boolean
 }
 
 export interface MonitorListener {
@@ -51,7 +53,14 @@ export class Monitor {
       const dispatcher = target.socketPath
         ? new Pool(target.origin, { connections: 1, connect: { socketPath: target.socketPath } })
         : new Agent({ connections: 1 })
-      const watched: Watched = { target, health: UNCHECKED, dispatcher, checking: false, again: false }
+      const watched: Watched = {
+        target,
+        health: UNCHECKED,
+        dispatcher,
+        checking: false,
+        again: false,
+        lost: false,
+      }
       this.#watched.set(target.id, watched)
       void this.#check(watched)
     }
@@ -68,7 +77,9 @@ export class Monitor {
     const watched = this.#watched.get(id)
     if (!watched) return
     delete watched.identity
-    this.#become(watched, { healthy: false, failures: watched.health.failures + 1, reason })
+    // A check under way may have been answered by the process that is gone.
+    watched.lost = watched.checking
+    this.#become(watched, { healthy: false, failures: 0, reason })
   }
 
   health(id: string): Health {
@@ -100,6 +111,12 @@ export class Monitor {
     clearTimeout(watched.timer)
     const health = afterCheck(watched.health, await this.#examine(watched))
     watched.checking = false
+    if (watched.lost) {
+      watched.lost = false
+      delete watched.identity
+      watched.timer = setTimeout(() => void this.#check(watched), 0)
+      return
+    }
     if (this.#watched.get(watched.target.id) !== watched) return
     // An endpoint that went away may come back as something else.
     if (!health.healthy && health.failures > 0 && watched.health.healthy) delete watched.identity

@@ -75,11 +75,6 @@ function route({
     healthy,
     own: true,
   })
-  plane.apply({
-    kind: 'endpoints',
-    model: 'churn',
-    endpoints: [endpoint('1.0.0', stable, stableHealthy), endpoint('1.1.0', canary, canaryHealthy)],
-  })
   const split = {
     canary: { version: '1.1.0', digest: digest('1.1.0') },
     weightBp: weightBp ?? 0,
@@ -105,6 +100,7 @@ function route({
       digest: digest(version),
       manifest: manifest(version),
     })),
+    endpoints: [endpoint('1.0.0', stable, stableHealthy), endpoint('1.1.0', canary, canaryHealthy)],
     limits: { timeoutMs: 10_000, bodyBytes: 1000, instances: 1024, ...limits },
   })
   plane.apply({
@@ -301,6 +297,21 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     expect(canary.requests).toHaveLength(0)
   })
 
+  test('an answer that cannot be passed on is 502, not silence', async () => {
+    route()
+    stable.behave((_, outgoing) => {
+      outgoing.writeHead(200, { 'content-type': 'application/json' })
+      outgoing.end(JSON.stringify({ predictions: [{ label: -1, probabilities: [0.2, 0.8] }] }))
+    })
+    expect((await predict()).status).toBe(200)
+    plane.idKey = undefined as never
+    const { status, body } = await predict()
+    expect([status, JSON.parse(body).error]).toEqual([
+      502,
+      'the worker gave an answer that cannot be passed on',
+    ])
+  })
+
   test('a pin in the path is that version and nothing else', async () => {
     route({ weightBp: 0 })
     for (const path of ['/v1/models/churn/versions/1.1.0:predict', '/v2/models/churn/versions/1.1.0/infer']) {
@@ -324,7 +335,13 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     const { status, headers } = await predict()
     expect([status, headers['x-model-version']]).toEqual([200, '1.0.0'])
     const [canaryArm] = plane.recorder.snapshot().arms.filter((a) => a.arm === 'canary')
-    expect(canaryArm).toMatchObject({ version: '1.1.0', outcomes: { unavailable: 1, ok: 0 } })
+    // Neither the score nor the time of stable's answer is the canary's.
+    expect(canaryArm).toMatchObject({
+      version: '1.1.0',
+      outcomes: { unavailable: 1, ok: 0 },
+      scoreSum: 0,
+      latencySumSeconds: 0,
+    })
     const id = verify(headers['x-prediction-id']!, new Map([[3, plane.idKey]]))
     expect(id).toMatchObject({ ok: true, fields: { arm: 'canary', shielded: true } })
   })
@@ -566,6 +583,7 @@ test('a table that control has not confirmed for 30 s gives the canary nothing',
       table: table.table,
       versions: [...table.versions.values()],
       limits: table.limits,
+      endpoints: [{ id: 'churn/1.0.0', version: '1.0.0', origin: stable.origin, healthy: true, own: true }],
     },
     31_000,
   )

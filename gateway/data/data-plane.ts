@@ -35,13 +35,12 @@ export class DataPlane {
   apply(message: DownMessage, ageMs = 0): void {
     switch (message.kind) {
       case 'table':
+        // Together, or a request between the two would draw a version that has no endpoint any more.
+        this.#endpointsOf(message.model).replace(message.endpoints)
         this.routes.set(
           message.model,
           new ModelRoute(message, this.#endpointsOf(message.model), this.recorder, performance.now() - ageMs),
         )
-        return
-      case 'endpoints':
-        this.#endpointsOf(message.model).replace(message.endpoints)
         return
       case 'models':
         this.#known = true

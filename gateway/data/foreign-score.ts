@@ -29,7 +29,12 @@ export function foreignScore(
   if (typeof scalar !== 'number') return undefined
   const label = labels === undefined ? undefined : read.value(labels)
   const said = { rows: read.rows, row: read.row, score: scalar }
-  return Number.isInteger(label) ? { ...said, class: label as number } : said
+  return isClass(label) ? { ...said, class: label } : said
+}
+
+/** What a prediction id has room for; -1, as outlier models say, is none. */
+function isClass(label: unknown): label is number {
+  return Number.isInteger(label) && (label as number) >= 0 && (label as number) < 0xffff
 }
 
 /** One row of an answer: `value` is what an output says of it. */

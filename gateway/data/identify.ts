@@ -6,6 +6,8 @@ import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
 export interface Origin {
   arm: Arm | 'pinned'
   table: RoutingTable
+  /** Its arm was drawn, not forced by a table that is too old. */
+  drawn: boolean
   /** Of the version that answered. */
   fingerprint: bigint
   /** Stable answered in the canary's place. */
@@ -53,10 +55,10 @@ function sign(
   picked: Said | undefined,
   origin: Origin,
 ): void {
-  const { arm, table, fingerprint, shielded, random, key } = origin
+  const { arm, table, drawn, fingerprint, shielded, random, key } = origin
   const fields = {
     arm,
-    counts: arm !== 'pinned' && table.counting,
+    counts: drawn && arm !== 'pinned' && table.counting,
     shielded,
     pickedRow: picked !== undefined,
     fingerprint,

@@ -13,7 +13,8 @@ const METRICS_MS = 1_000
 const DRAIN_MS = 25_000
 
 const send = (message: UpMessage | { kind: 'serving' | 'ready' }) => {
-  if (process.connected) process.send?.(message)
+  // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
+  if (process.connected) process.send?.(message, () => {})
 }
 
 const incarnation = randomUUID()
@@ -48,6 +49,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}
 
 const metrics = setInterval(sendMetrics, METRICS_MS)
 send({ kind: 'serving' })
+// The supervisor may have died before `disconnect` was listened for.
+if (!process.connected) void end()
 
 function sendMetrics(): void {
   send({ kind: 'metrics', incarnation, snapshot: plane.recorder.snapshot() })

@@ -5,6 +5,7 @@ import {
   PICK_HEADER,
   parseAnswer,
 } from '@coalmine/contract/internal-headers.ts'
+import { log } from '@coalmine/contract/log.ts'
 import { affinityPoint } from '@coalmine/core/routing/affinity.ts'
 import { type Arm, drawArm } from '@coalmine/core/routing/draw.ts'
 import { admit, requestIdOf } from './admission.ts'
@@ -91,6 +92,8 @@ class Prediction {
   #attempt: Attempt | undefined
   #attempts = 0
   #recorded = false
+  /** False where a stale table left nothing to draw: outside the evidence. */
+  #drawn = true
 
   constructor({ plane, exchange, route, protocol, pin, requestId, timeoutMs, body }: Asked) {
     this.#plane = plane
@@ -113,7 +116,7 @@ class Prediction {
     const upstream = this.#choose(this.#assigned)
     if (upstream) return this.#send(upstream, this.#assigned)
     this.#record('unavailable')
-    this.#elsewhere(undefined, 'refused')
+    this.#elsewhere('refused')
   }
 
   /** A stale table gives the canary nothing; nothing else about a request is known before the draw. */
@@ -121,7 +124,7 @@ class Prediction {
     const { table } = this.#route
     if (table.weightBp === 0) return 'stable'
     if (this.#plane.stale(this.#route)) {
-      this.#plane.recorder.unrouted('stale-table')
+      this.#drawn = false
       return 'stable'
     }
     const key = this.#route.affinityKey(this.#exchange)
@@ -141,7 +144,17 @@ class Prediction {
     }
     this.#trace(headers, 'traceparent')
     this.#trace(headers, 'tracestate')
-    this.#attempt = new Attempt(upstream, (outcome, code) => this.#ended(upstream, served, outcome, code))
+    this.#attempt = new Attempt(upstream, (outcome, code) => {
+      try {
+        this.#ended(upstream, served, outcome, code)
+      } catch (error) {
+        log.error('an answer could not be passed on', {
+          model: this.#route.model,
+          error: (error as Error).message,
+        })
+        this.#refuse(502, 'the worker gave an answer that cannot be passed on')
+      }
+    })
     this.#attempt.send(this.#route.path[this.#protocol], 'POST', headers, this.#body)
   }
 
@@ -161,23 +174,23 @@ class Prediction {
       this.#plane.endpointFailed(this.#route.model, upstream.id, code ?? outcome)
       if (outcome === 'refused') suspect(upstream, performance.now())
     }
-    this.#elsewhere(upstream, outcome)
+    this.#elsewhere(outcome, upstream, served)
   }
 
   /**
    * A second and last attempt: another endpoint of the version, else for a canary the stable version, else the
    * same endpoint once more if a connection broke (a keep-alive race, not a dead worker).
    */
-  #elsewhere(failed: Upstream | undefined, outcome: Answer | Failure): void {
+  #elsewhere(outcome: Answer | Failure, failed?: Upstream, asked = this.#assigned): void {
     if (this.#attempts < 2 && outcome !== 'too-large') {
       const same = this.#choose(this.#assigned, failed)
       if (same) return this.#send(same, this.#assigned)
       if (this.#arm === 'canary' || this.#arm === 'baseline') {
         const stable = this.#route.served('stable')
-        const other = this.#choose(stable)
+        const other = this.#choose(stable, failed)
         if (other) return this.#send(other, stable)
       }
-      if (failed && outcome === 'broken') return this.#send(failed, this.#assigned)
+      if (failed && outcome === 'broken') return this.#send(failed, asked)
     }
     if (typeof outcome === 'object')
       return this.#refuse(503, 'the model is overloaded or not ready', RETRY_AFTER)
@@ -198,7 +211,8 @@ class Prediction {
       const own = headers[ANSWER_HEADER]
       const said =
         typeof own === 'string' ? parseAnswer(own) : foreignScore(served.manifest, body, this.#pick)
-      if (said?.score !== undefined && this.#attempts === 1) this.#counts.recordScore(said.score)
+      const first = this.#attempts === 1 && served === this.#assigned
+      if (said?.score !== undefined && first) this.#counts.recordScore(said.score)
       out.push('x-prediction-id', identify(body, said, this.#origin(served)))
     }
     this.#exchange.answer(status, out, body)
@@ -208,6 +222,7 @@ class Prediction {
     return {
       arm: this.#arm,
       table: this.#route.table,
+      drawn: this.#drawn,
       fingerprint: served.fingerprint,
       shielded: this.#arm === 'canary' && served !== this.#assigned,
       random: this.#plane.random,
@@ -250,6 +265,7 @@ class Prediction {
   #record(outcome: Outcome): void {
     if (this.#recorded) return
     this.#recorded = true
+    if (!this.#drawn) return this.#plane.recorder.unrouted('stale-table')
     this.#counts.record(outcome, performance.now() - this.#startMs)
   }
 
@@ -258,6 +274,7 @@ class Prediction {
   }
 
   #finish(): void {
+    if (this.#deadline === undefined) return
     clearTimeout(this.#deadline)
     this.#deadline = undefined
     this.#plane.recorder.inFlight--

@@ -41,7 +41,8 @@ export class ArmRecorder {
 
   record(outcome: Outcome, elapsedMs: number): void {
     this.#outcomes[OUTCOMES.indexOf(outcome)]! += 1
-    this.#latencySeconds.observe(elapsedMs / 1000)
+    // No attempt was made, so there is no latency.
+    if (outcome !== 'unavailable') this.#latencySeconds.observe(elapsedMs / 1000)
   }
 
   recordScore(score: number): void {

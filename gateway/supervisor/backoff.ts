@@ -17,10 +17,13 @@ export function afterCrash(
   nowMs: number,
 ): { waitMs: number; failed: boolean; next: Backoff } {
   const crashesMs = [...state.crashesMs.filter((at) => at > nowMs - WINDOW_MS), nowMs]
-  const waitMs = crashesMs.length === 1 ? FIRST_MS : state.delayMs
+  // Waiting is part of the time between two deaths: only one that ran well for longer starts anew.
+  const ranWell =
+    crashesMs.length === 1 && nowMs - (state.crashesMs.at(-1) ?? nowMs) > WINDOW_MS + state.delayMs
+  const waitMs = ranWell || state.crashesMs.length === 0 ? FIRST_MS : state.delayMs
   return {
     waitMs,
-    failed: crashesMs.length >= FAILED_AT,
+    failed: crashesMs.length >= FAILED_AT || state.delayMs === LONGEST_MS,
     next: { delayMs: Math.min(waitMs * 2, LONGEST_MS), crashesMs },
   }
 }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import net from 'node:net'
+import { log } from '@coalmine/contract/log.ts'
 import { type Address, explain } from './ports.ts'
 
 /** Connections that wait here while no data process is up. */
@@ -17,6 +18,8 @@ const SHORT_TURN_MS = 0.1
 export class Listener {
   readonly #server: net.Server
   readonly #processes: ChildProcess[] = []
+  /** On their way: Node forgets what it had queued for a process that ends. */
+  readonly #onTheWay = new Map<ChildProcess, Set<net.Socket>>()
   #waiting: net.Socket[] = []
   #next = 0
   #accepted = 0
@@ -31,7 +34,13 @@ export class Listener {
   listen(address: Address): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error) => reject(new Error(explain('listen.data', address, error))))
-      this.#server.listen(address.port, address.host, () => resolve())
+      this.#server.listen(address.port, address.host, () => {
+        this.#server.removeAllListeners('error')
+        this.#server.on('error', (error) =>
+          log.error('a connection could not be accepted', { error: error.message }),
+        )
+        resolve()
+      })
     })
   }
 
@@ -45,6 +54,9 @@ export class Listener {
   remove(data: ChildProcess): void {
     const at = this.#processes.indexOf(data)
     if (at >= 0) this.#processes.splice(at, 1)
+    const sockets = this.#onTheWay.get(data) ?? []
+    this.#onTheWay.delete(data)
+    for (const socket of sockets) if (!socket.destroyed) this.#handOver(socket)
   }
 
   /**
@@ -74,10 +86,11 @@ export class Listener {
     }
     this.#next = (this.#next + 1) % this.#processes.length
     const data = this.#processes[this.#next]!
+    const onTheWay = this.#onTheWay.get(data) ?? new Set()
+    this.#onTheWay.set(data, onTheWay.add(socket))
     data.send({ kind: 'connection' }, socket, (error) => {
-      if (!error) return
-      this.remove(data)
-      if (!socket.destroyed) this.#handOver(socket)
+      if (error) this.remove(data)
+      else onTheWay.delete(socket)
     })
   }
 }

@@ -13,6 +13,7 @@ import type {
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
 import { Listener } from './listener.ts'
 import type { Address } from './ports.ts'
+import { ended, onEnd } from './process-end.ts'
 import { Workers } from './workers.ts'
 
 const CONTROL = fileURLToPath(new URL('../control/main.ts', import.meta.url))
@@ -88,16 +89,15 @@ export class Supervisor {
     const control = fork(CONTROL, [], { stdio: 'inherit' })
     this.#control = control
     control.on('message', (message: FromControl) => this.#fromControl(message))
-    control.on('error', (error) => log.error('control cannot be reached', { error: error.message }))
     control.once('spawn', () => {
       for (const report of this.#workers.reports()) this.#toControl(report)
     })
-    control.once('exit', (code, signal) => {
+    onEnd(control, (how) => {
       this.#control = undefined
       if (this.#stopping) return
       const { waitMs, next } = afterCrash(this.#controlBackoff, performance.now())
       this.#controlBackoff = next
-      log.warn('the control process ended; predictions go on', { code, signal, restartMs: waitMs })
+      log.warn('the control process ended; predictions go on', { how, restartMs: waitMs })
       setTimeout(() => {
         if (!this.#stopping) this.#startControl()
       }, waitMs)
@@ -112,19 +112,18 @@ export class Supervisor {
       else if (message.kind === 'ready') this.#ready.resolve()
       else this.#toControl(message)
     })
-    data.on('error', (error) => log.warn('a data process cannot be reached', { error: error.message }))
     data.once('spawn', () => {
       const nowMs = performance.now()
       for (const { message, atMs } of this.#lastWords.values())
         sendTo(data, { ...message, ageMs: nowMs - atMs })
     })
-    data.once('exit', (code, signal) => {
+    onEnd(data, (how) => {
       this.#data.delete(data)
       this.#listener.remove(data)
       if (this.#stopping) return
       const { waitMs, next } = afterCrash(this.#dataBackoff, performance.now())
       this.#dataBackoff = next
-      log.warn('a data process ended', { pid: data.pid, code, signal, restartMs: waitMs })
+      log.warn('a data process ended', { pid: data.pid, how, restartMs: waitMs })
       setTimeout(() => {
         if (!this.#stopping) this.#startData()
       }, waitMs)
@@ -176,15 +175,4 @@ export class Supervisor {
 /** A process may end between the look and the word; its exit says so. */
 function sendTo(child: ChildProcess, message: SupervisorReport | UpMessage | DataMessage): void {
   if (child.connected) child.send(message, () => {})
-}
-
-function ended(child: ChildProcess, withinMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve()
-    const kill = setTimeout(() => child.kill('SIGKILL'), withinMs)
-    child.once('exit', () => {
-      clearTimeout(kill)
-      resolve()
-    })
-  })
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { log } from '@coalmine/contract/log.ts'
 import type { WorkerReport, WorkerSpec, WorkerState } from '../messages.ts'
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
+import { ended, onEnd } from './process-end.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
 /** How long a worker may take to answer what it has before it is killed. */
@@ -94,19 +95,19 @@ export class Workers {
     entry.child = child
     this.#become(entry, 'starting')
     child.stdin?.on('error', () => {})
-    createInterface({ input: child.stdio[3] as Readable }).on('line', (line) => {
-      if (entry.child === child) this.#heard(entry, line)
-    })
-    child.once('error', (error) =>
-      log.error('a worker could not be started', { worker: spec.id, error: error.message }),
-    )
-    child.once('exit', (code, signal) => {
+    // Absent where the process could not be started for want of descriptors.
+    const ready = child.stdio?.[3] as Readable | undefined
+    if (ready) {
+      createInterface({ input: ready }).on('line', (line) => {
+        if (entry.child === child) this.#heard(entry, line)
+      })
+    }
+    onEnd(child, (how) => {
       if (entry.child !== child) return
       delete entry.child
       if (this.#closed || this.#entries.get(spec.id) !== entry) return
       const { waitMs, failed, next } = afterCrash(entry.backoff, performance.now())
       entry.backoff = next
-      const how = signal ? `was killed by ${signal}` : `exited with code ${code}`
       this.#become(entry, failed ? 'failed' : 'backoff', `${how}; next start in ${waitMs / 1000} s`)
       log.warn('a worker ended', { worker: spec.id, how, restartMs: waitMs })
       entry.restart = setTimeout(() => this.#start(entry), waitMs)
@@ -130,16 +131,10 @@ export class Workers {
   #stop(entry: Entry): void {
     this.#entries.delete(entry.spec.id)
     clearTimeout(entry.restart)
+    this.#become(entry, 'stopped')
     const { child } = entry
     if (!child) return
-    this.#become(entry, 'stopped')
-    const gone = new Promise<void>((resolve) => {
-      const kill = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-      child.once('exit', () => {
-        clearTimeout(kill)
-        resolve()
-      })
-    })
+    const gone = ended(child, STOP_MS)
     this.#stopping.add(gone)
     gone.then(() => this.#stopping.delete(gone))
     child.stdin?.end()

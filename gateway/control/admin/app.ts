@@ -138,9 +138,10 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
         const stable = await control.refToServe(model, version)
         if (!stable) throw new AdminProblem('version-unknown', `model '${model}' has no version '${version}'`)
         const expected = ifMatch(c)
-        const notReady = await control.prepare(model, version)
-        if (notReady) throw new AdminProblem('version-not-ready', notReady)
-        await act(model, { kind: 'set-stable', stable }, reason, expected)
+        const outcome = await control.prepared(model, version, () =>
+          act(model, { kind: 'set-stable', stable }, reason, expected),
+        )
+        if (outcome) throw new AdminProblem('version-not-ready', outcome.notReady)
         return rollout(model)
       })
     },

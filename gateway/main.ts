@@ -48,8 +48,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 // A model that never becomes ready must not keep the others' users waiting for a word.
-void Promise.race([supervisor.ready, wait(WELCOME_MS, undefined, { ref: false })]).then(async () =>
-  process.stdout.write(await welcome(config)),
+void Promise.race([supervisor.ready.then(() => true), wait(WELCOME_MS, false, { ref: false })]).then(
+  async (ready) => process.stdout.write(await welcome(config, ready)),
 )
 const reason = await supervisor.exited
 await lock.release()

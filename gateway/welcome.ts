@@ -3,11 +3,14 @@ import { examplePredictRequest } from '@coalmine/contract/openapi.ts'
 import type { Address, GatewayConfig } from './config/gateway-config.ts'
 
 /** What a new user sees first: where things are and one thing to try. */
-export async function welcome({ listen, models, modelsFolder }: GatewayConfig): Promise<string> {
+export async function welcome(
+  { listen, models, modelsFolder }: GatewayConfig,
+  ready: boolean,
+): Promise<string> {
   const [first] = Object.keys(models)
   const data = url(listen.data)
   const lines = [
-    'Coalmine is up.',
+    ready ? 'Coalmine is up.' : 'Coalmine listens, but not every model is ready; the admin API says why.',
     '',
     `  predictions   ${data}`,
     `  docs          ${data}/docs`,

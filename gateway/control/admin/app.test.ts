@@ -27,6 +27,7 @@ models:
 
 let folder: string
 let control: Control
+let open: ReturnType<typeof adminApp>
 let worker: Awaited<ReturnType<typeof upstream>>
 let sent: (DownMessage | ControlRequest)[]
 
@@ -44,6 +45,7 @@ beforeEach(async () => {
     send: (message) => sent.push(message),
   })
   await control.start()
+  open = adminApp({ control, observed: new ObservedWeights(), token: undefined })
 })
 afterEach(async () => {
   control.close()
@@ -58,7 +60,7 @@ interface Call {
 }
 
 async function call(method: string, path: string, { json, headers, token }: Call = {}) {
-  const app = adminApp({ control, observed: new ObservedWeights(), token })
+  const app = token === undefined ? open : adminApp({ control, observed: new ObservedWeights(), token })
   const response = await app.request(`http://localhost:8090${path}`, {
     method,
     headers: {
@@ -136,6 +138,16 @@ test('a repeated Idempotency-Key gets the first answer; with another body it is 
 
 const setStable = (version: string) =>
   call('PUT', '/api/v1/models/churn/stable', { json: { version, reason: 'better' } })
+
+test('a repetition waits for the first while it still runs', async () => {
+  const headers = { 'if-match': '"2"', 'idempotency-key': 'at once' }
+  const answers = await Promise.all([weight(20, headers), weight(20, headers), weight(20, headers)])
+  expect(answers.map(({ status, body }) => [status, body.revision])).toEqual([
+    [200, 3],
+    [200, 3],
+    [200, 3],
+  ])
+})
 
 test('set stable waits until the version is ready, ends the split and is on record; rollback goes back', async () => {
   expect((await setStable('1.2.0')).body).toMatchObject({

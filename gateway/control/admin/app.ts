@@ -9,6 +9,7 @@ import { documentation } from '../../docs-page.ts'
 import type { Control } from '../control.ts'
 import type { ObservedWeights } from '../observed-weight.ts'
 import { access } from './access.ts'
+import { repeatable } from './idempotency.ts'
 import { AdminProblem, problem, problemSchema } from './problem.ts'
 import {
   decisionSchema,
@@ -134,7 +135,7 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     async (c) => {
       const model = known(c.req.valid('param').model)
       const { version, reason } = c.req.valid('json')
-      return once(c, async () => {
+      return change(c, async () => {
         const stable = await control.refToServe(model, version)
         if (!stable) throw new AdminProblem('version-unknown', `model '${model}' has no version '${version}'`)
         const expected = ifMatch(c)
@@ -163,7 +164,7 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
           'send If-Match with the ETag of the rollout you looked at',
         )
       const weightBp = basisPoints(weightPercent)
-      return once(c, async () => {
+      return change(c, async () => {
         await act(model, { kind: 'set-weight', weightBp }, reason, expected)
         return rollout(model)
       })
@@ -176,7 +177,7 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     }),
     async (c) => {
       const model = known(c.req.valid('param').model)
-      return once(c, async () => {
+      return change(c, async () => {
         await act(model, { kind: 'rollback' }, c.req.valid('json').reason)
         return rollout(model)
       })
@@ -193,7 +194,7 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     }),
     async (c) => {
       const { frozen, reason } = c.req.valid('json')
-      return once(c, async () => {
+      return change(c, async () => {
         const change = setFreeze(await control.store.freeze(), frozen, {
           actor: OPERATOR,
           reason,
@@ -205,17 +206,14 @@ export function adminApp({ control, observed, token }: AdminDeps): OpenAPIHono {
     },
   )
 
+  const once = repeatable(control.store)
+
   /** A repeated Idempotency-Key gets the answer it got before; with another request it is refused. */
-  async function once(c: Context, work: () => Promise<object>): Promise<never> {
+  async function change(c: Context, work: () => Promise<object>): Promise<never> {
     const key = c.req.header('idempotency-key') || undefined
-    const fingerprint = createHash('sha256')
-      .update(`${c.req.method} ${c.req.path}\n${await c.req.text()}`)
-      .digest('hex')
-    let answer = key === undefined ? undefined : await control.store.recall(key, Date.now())
-    if (answer === undefined) {
-      answer = { fingerprint, status: 200, body: JSON.stringify(await work()) }
-      if (key !== undefined) answer = await control.store.remember(key, answer, Date.now())
-    }
+    const request = `${c.req.method} ${c.req.path}\n${await c.req.text()}`
+    const fingerprint = createHash('sha256').update(request).digest('hex')
+    const answer = await once(key, fingerprint, work)
     if (answer.fingerprint !== fingerprint)
       throw new AdminProblem('key-reused', 'this Idempotency-Key was used for another request')
     const { revision } = JSON.parse(answer.body)
@@ -274,6 +272,14 @@ function basisPoints(weightPercent: number): number {
   )
 }
 
+const CHANGE_HEADERS = z.object({
+  'if-match': z.string().optional().openapi({
+    description: 'The revision you looked at, in quotes; the ETag of the rollout.',
+    example: '"2"',
+  }),
+  'idempotency-key': z.string().optional().openapi({ description: 'Makes a repetition harmless.' }),
+})
+
 function route<Ok extends z.ZodType, Body extends z.ZodType = never, Query extends z.ZodObject = never>(
   method: 'get' | 'put' | 'post',
   path: string,
@@ -292,11 +298,15 @@ function route<Ok extends z.ZodType, Body extends z.ZodType = never, Query exten
       ...(path.includes('{model}') ? { params: z.object({ model: z.string() }) } : {}),
       ...(body ? { body: { required: true, content: { 'application/json': { schema: body } } } } : {}),
       ...(query ? { query } : {}),
+      ...(body ? { headers: CHANGE_HEADERS } : {}),
     } as {
       params: z.ZodObject<{ model: z.ZodString }>
       body: { required: true; content: { 'application/json': { schema: Body } } }
       query: Query
     },
-    responses: { 200: { description: 'OK', content: { 'application/json': { schema: ok } } }, 422: refused },
+    responses: {
+      200: { description: 'OK', content: { 'application/json': { schema: ok } } },
+      default: refused,
+    },
   })
 }

@@ -43,7 +43,7 @@ export function predictResponseSchema({ outputs }: Manifest): JsonSchema {
     type: 'object',
     properties: {
       ...Object.fromEntries(outputs.map((output) => [output.name, outputSchema(output)])),
-      prediction_id: { type: 'string', description: 'Names this prediction in feedback.' },
+      prediction_id: { type: 'string', description: 'Names this prediction; signed.' },
     },
     required: outputs.map(({ name }) => name),
   }

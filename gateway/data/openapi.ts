@@ -39,7 +39,7 @@ const HEADERS = Object.fromEntries(
     'x-model-name': 'The model that answered.',
     'x-model-version': 'The version that answered.',
     'x-model-digest': 'The digest of that version: its contract and every file it names.',
-    'x-prediction-id': 'Names this prediction, signed; keep it to report the truth later.',
+    'x-prediction-id': 'Names this prediction: version, arm, time and score, signed.',
     'x-request-id': 'Yours if you sent one, else made here.',
   }).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
 )

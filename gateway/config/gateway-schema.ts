@@ -135,6 +135,8 @@ const model = z
     limits: limits.prefault({}),
   })
   .superRefine(({ initial, version, weight, runtime, replicas, keep }, context) => {
+    // What a misspelt key leaves out would be reported as missing; the misspelling says enough.
+    if (context.issues.some(({ code }) => code === 'unrecognized_keys')) return
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
     if (version !== undefined && version !== initial && weight === undefined)
       problem(

@@ -242,3 +242,14 @@ describe('the admin address', () => {
     expect(load(open, { COALMINE_ADMIN_TOKEN: TOKEN })).toMatchObject({ adminToken: TOKEN })
   })
 })
+
+test('a misspelt key is the one problem of its mistake, not also what it left out', () => {
+  const text = 'models: { churn: { initial: 1.0.0, version: 1.1.0, policy: none, wieght: 50 } }'
+  let message = ''
+  try {
+    loadConfig('/etc/coalmine/gateway.yaml', text, {})
+  } catch (error) {
+    message = (error as Error).message
+  }
+  expect(message.split('\n')).toEqual([expect.stringContaining('did you mean "weight"')])
+})

@@ -75,7 +75,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#status < 200) return
     const body = this.#chunks ? Buffer.concat(this.#chunks) : (this.#first ?? Buffer.alloc(0))
     this.#settle({ status: this.#status, headers: this.#headers, body })
   }

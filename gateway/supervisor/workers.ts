@@ -34,14 +34,12 @@ export class Workers {
     this.#report = report
   }
 
-  /** Starts what is missing, stops what is no longer wanted. A changed spec is a stop and a start. */
+  /** Starts what is missing, stops what is no longer wanted. Other settings are another id. */
   desire(specs: readonly WorkerSpec[]): void {
     if (this.#closed) return
-    const wanted = new Map(specs.map((spec) => [spec.id, spec]))
+    const wanted = new Set(specs.map(({ id }) => id))
     for (const [id, entry] of this.#entries) {
-      const spec = wanted.get(id)
-      if (!spec) this.#stop(entry)
-      else if (JSON.stringify(spec) !== JSON.stringify(entry.spec)) this.#stop(entry)
+      if (!wanted.has(id)) this.#stop(entry)
     }
     for (const spec of specs) {
       if (this.#entries.has(spec.id)) continue

@@ -46,7 +46,7 @@ export class Control {
   readonly #deployments = new Map<string, Deployment>()
   readonly #pending = new Map<string, readonly string[]>()
   /** Splits whose canary has been ready at least once; before that it is given nothing. */
-  readonly #prepared = new Set<string>()
+  readonly #readySplits = new Set<string>()
   readonly #preparing = new Set<{ model: string; version: string }>()
   readonly #published = new Set<string>()
   readonly #refusals = new Map<string, string>()
@@ -205,7 +205,7 @@ export class Control {
   /** The share that the canary is given now: nothing until it has been ready once. */
   tableOf(model: string) {
     const deployment = this.deployment(model)
-    if (deployment.split === undefined || this.#isPrepared(deployment)) return routingTable(deployment)
+    if (deployment.split === undefined || this.#wasReady(deployment)) return routingTable(deployment)
     return routingTable({ ...deployment, split: { ...deployment.split, weightBp: 0 } })
   }
 
@@ -215,8 +215,8 @@ export class Control {
     return found && { version, digest: found.digest }
   }
 
-  #isPrepared({ model, split }: Deployment): boolean {
-    return split !== undefined && this.#prepared.has(`${model}/${split.serial}`)
+  #wasReady({ model, split }: Deployment): boolean {
+    return split !== undefined && this.#readySplits.has(`${model}/${split.serial}`)
   }
 
   /** Brings file, store, workers, endpoints and tables into line, in this order. */
@@ -329,7 +329,7 @@ export class Control {
     if (!this.#published.has(model) && !looked) return
     const { split } = deployment
     if (split && endpoints.some((e) => e.version === split.canary.version && e.healthy))
-      this.#prepared.add(`${model}/${split.serial}`)
+      this.#readySplits.add(`${model}/${split.serial}`)
     const versions = this.catalog.versions(model)
     const known = (version: string) => versions.some((v) => v.version === version)
     const table = this.tableOf(model)

@@ -1,0 +1,31 @@
+/** ln(p / (1 - p)) */
+export function logit(p: number): number {
+  return Math.log(p / (1 - p))
+}
+
+/** The probability whose logit is x. */
+export function expit(x: number): number {
+  return 1 / (1 + Math.exp(-x))
+}
+
+/** ln of the sum of e^x over `values`; -Infinity for nothing. Sums in the order given: replicas agree to the bit. */
+export function logSumExp(values: ArrayLike<number>): number {
+  let largest = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < values.length; i++) if (values[i]! > largest) largest = values[i]!
+  if (largest === Number.NEGATIVE_INFINITY) return largest
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i]! - largest)
+  return largest + Math.log(sum)
+}
+
+/** ln(e^a + e^b) */
+export function logAddExp(a: number, b: number): number {
+  const [high, low] = a > b ? [a, b] : [b, a]
+  return low === Number.NEGATIVE_INFINITY ? high : high + Math.log1p(Math.exp(low - high))
+}
+
+/** ln cosh x, exact for large x too. */
+export function logCosh(x: number): number {
+  const size = Math.abs(x)
+  return size + Math.log1p(Math.exp(-2 * size)) - Math.LN2
+}

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
+import { decisions } from './decisions.ts'
+import { evidence } from './evidence.ts'
 import { gateway } from './gateway.ts'
 import { machineLine } from './machine.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
@@ -8,14 +10,17 @@ import { routing } from './routing.ts'
 import { start } from './start.ts'
 import { worker } from './worker.ts'
 
-/** `npm run bench -- NAME [--quick] [--json FILE]`. Exit 0: all targets met; 1: one falls short; 2: no verdict. */
+/** `npm run bench -- NAME [--quick] [--seed TEXT] [--json FILE]`. Exit 0: all targets met; 1: one falls short; 2: no verdict. */
 export interface Benchmark {
   says: string
-  /** @param quick fewer and shorter rounds: for trying out, not for figures to publish */
-  run(quick: boolean): Promise<Report>
+  /**
+   * @param quick fewer and shorter rounds: for trying out, not for figures to publish
+   * @param seed what random draws derive from, where there are any
+   */
+  run(quick: boolean, seed?: string): Promise<Report>
 }
 
-const BENCHMARKS: Record<string, Benchmark> = { worker, gateway, start, routing }
+const BENCHMARKS: Record<string, Benchmark> = { worker, gateway, start, routing, decisions, evidence }
 
 for (const [signal, number] of [
   ['SIGINT', 2],
@@ -35,15 +40,15 @@ try {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { name, quick, jsonFile } = parseArguments(args, Object.keys(BENCHMARKS))
+  const { name, quick, jsonFile, seed } = parseArguments(args, Object.keys(BENCHMARKS))
   if (name === undefined) {
-    console.log('npm run bench -- NAME [--quick] [--json FILE]\n')
-    for (const [name, { says }] of Object.entries(BENCHMARKS)) console.log(`  ${name.padEnd(9)}${says}`)
+    console.log('npm run bench -- NAME [--quick] [--seed TEXT] [--json FILE]\n')
+    for (const [name, { says }] of Object.entries(BENCHMARKS)) console.log(`  ${name.padEnd(11)}${says}`)
     return 0
   }
   const machine = machineLine()
   console.log(`machine: ${machine}\n`)
-  const { table, notes, rows, information } = await BENCHMARKS[name]!.run(quick)
+  const { table, notes, rows, information } = await BENCHMARKS[name]!.run(quick, seed)
   console.log(`${tableText(table)}\n`)
   for (const note of notes) console.log(note)
   for (const { name, figure, unit } of information)

@@ -20,7 +20,8 @@ export function logSumExp(values: ArrayLike<number>): number {
 
 /** ln(e^a + e^b) */
 export function logAddExp(a: number, b: number): number {
-  const [high, low] = a > b ? [a, b] : [b, a]
+  const high = a > b ? a : b
+  const low = a > b ? b : a
   return low === Number.NEGATIVE_INFINITY ? high : high + Math.log1p(Math.exp(low - high))
 }
 

@@ -98,3 +98,15 @@ export interface Policy extends StatisticalPolicy, OperationalPolicy {
   /** Of the file's text: which rules a decision was made by. */
   readonly hash: string
 }
+
+/**
+ * Whether a step that is not the last waits for the proof of a guardrail. Without a list it waits for all but latency:
+ * to prove it takes a pair of equally loaded versions and is slow at small weights, so it is left to the last step. It
+ * rolls back at every step.
+ */
+export function isGate(
+  { name, metric }: Pick<Comparison, 'name' | 'metric'>,
+  gates: readonly string[] | undefined,
+): boolean {
+  return gates === undefined ? metric !== 'latency' : gates.includes(name)
+}

@@ -1,0 +1,114 @@
+import type { References } from '@coalmine/core/evidence/references.ts'
+import type { Guardrail, Policy } from '@coalmine/core/rollout/policy.ts'
+import { seededRandom } from '@coalmine/core/routing/random.ts'
+import type { Experiment } from '../../experiment.ts'
+import { independentDraws } from '../../fleet/draws.ts'
+import { type Endpoint, parallelEndpoint } from '../../fleet/endpoint.ts'
+import { noDelay } from '../../fleet/link.ts'
+import { plainRouter } from '../../fleet/router.ts'
+import { logNormalService, type Service } from '../../fleet/service.ts'
+import type { Fleet, Version } from '../../fleet.ts'
+import { errorRate, policyOf, production, referencesOf } from '../../policies.ts'
+import { Sampler, seedBytes } from '../../sample.ts'
+import { MEDIAN_MS, SIGMA } from '../../worlds.ts'
+
+/** How many of so many runs may be finite in one figure of the outcome, and how many must be. */
+export interface Limit {
+  readonly figure: string
+  readonly runs: number
+  readonly most: number
+  readonly least: number
+}
+
+/**
+ * Fleets request by request through the real draw, recorder, barrier and evidence. What begins with `old` is what the
+ * same traffic would have come to with the fault that the experiment is named after.
+ */
+export interface RequestLevel extends Experiment {
+  /** None where the figures are reported only. */
+  readonly limits: readonly Limit[]
+}
+
+/** The largest numbers that a true risk of 1 % of rollbacks and of 5 % of promotions explains, at 99 %. */
+export const NO_FALSE_ROLLBACK: Limit = { figure: 'rollbackAt', runs: 2000, most: 31, least: 0 }
+export const NO_FALSE_PROMOTION: Limit = { figure: 'promotionAt', runs: 1000, most: 67, least: 0 }
+/** The risk of a false mismatch is one in ten thousand. */
+export const NO_MISMATCH: Limit = { figure: 'mismatchAt', runs: 2000, most: 2, least: 0 }
+export const NEVER_PROMOTED: Limit = { ...NO_FALSE_PROMOTION, most: 0 }
+
+const RATE = 500
+const SCORES = 10
+/** A small canary and one as large as stable, in basis points. */
+export const WEIGHTS = [500, 5000] as const
+export const ERROR_RATE = 0.002
+export const ERROR_MARGIN = 0.005
+
+/** Nothing is tolerated, so that equal versions lie on the boundary: the hardest healthy canary. */
+export const NOTHING_TOLERATED: Policy = policyOf(production({ errors: 0, latency: 0, ks: 0 }))
+/** Errors alone, and nothing tolerated. */
+export const ERRORS: Guardrail = errorRate(0, ERROR_MARGIN)
+
+/** A fleet of equal versions at a weight, changed by what an experiment is about. */
+export function fleetOf(seed: string, weightBp: number, change: (random: Sampler) => Partial<Fleet>): Fleet {
+  const random = new Sampler(seedBytes(seed))
+  return {
+    random,
+    versions: threeOf(() => versionOf(random)),
+    clients: clientsOf({}),
+    draws: independentDraws(seededRandom(seedBytes(`${seed}/draws`))),
+    router: plainRouter,
+    shape: { horizonMs: 1000, deadlineMs: 3000, scores: SCORES, knots: 0, classes: 0 },
+    processes: [noDelay],
+    silentMs: 10_000,
+    weightBp,
+    durationMs: 500_000,
+    ...change(random),
+  }
+}
+
+export const clientsOf = (change: Partial<Fleet['clients']>): Fleet['clients'] => ({
+  ratePerSecond: RATE,
+  callers: 1,
+  patienceMs: Number.POSITIVE_INFINITY,
+  retries: { most: 0, afterMs: 0 },
+  poison: 0,
+  ...change,
+})
+
+export function versionOf(
+  random: Sampler,
+  endpoint: Endpoint = parallelEndpoint(plainService(random)),
+  failure: Version['failure'] = () => ERROR_RATE,
+): Version {
+  return {
+    endpoints: [endpoint],
+    failure,
+    rejection: 0,
+    score: () => Math.floor(random.uniform() * SCORES),
+  }
+}
+
+export const plainService = (random: Sampler, medianMs: number = MEDIAN_MS): Service =>
+  logNormalService(random, medianMs, SIGMA)
+
+/** Endpoints of their own for each arm. */
+export const threeOf = (version: (arm: keyof Fleet['versions']) => Version): Fleet['versions'] => ({
+  stable: version('stable'),
+  baseline: version('baseline'),
+  canary: version('canary'),
+})
+
+/** Without a baseline, for errors alone: the canary fails by the error margin more often than stable. */
+export function atErrorMargin(
+  random: Sampler,
+  stable: Version['failure'] = () => ERROR_RATE,
+): Fleet['versions'] {
+  return {
+    stable: versionOf(random, undefined, stable),
+    canary: versionOf(random, undefined, (nowMs) => stable(nowMs) + ERROR_MARGIN),
+  }
+}
+
+export const ERRORS_ALONE: Policy = policyOf([ERRORS])
+export const ERRORS_WITH_TOLERANCE: Policy = policyOf([errorRate(0.001, ERROR_MARGIN)])
+export const REFERENCES: References = referencesOf(ERROR_RATE)

@@ -1,0 +1,364 @@
+import type { Information, Row } from '../report.ts'
+import { judged } from '../report.ts'
+import { median } from '../rounds.ts'
+import type { Experiment, Outcome } from './experiment.ts'
+import { BASELINES, METHOD_NAMES, SCENES, sceneName } from './experiments/baselines.ts'
+import { EFFICIENCY, efficiencyName, PAIR_WINDOWED, RACES } from './experiments/efficiency.ts'
+import { FALSE_PROMOTION, JOINT_GATE } from './experiments/false-promotion.ts'
+import { FALSE_ROLLBACK } from './experiments/false-rollback.ts'
+import { POWER, powerName, REGRESSIONS, type Regression, type RegressionKey } from './experiments/power.ts'
+import { ROLLOUT_CASES, ROLLOUTS, rolloutName, SHARDS } from './experiments/rollouts.ts'
+import { mostCases, shareInterval } from './limits.ts'
+import { ALPHA, BETA } from './policies.ts'
+
+/** A part of the benchmark: what is run, and what is said of it. */
+export interface Section {
+  readonly title: string
+  /** What the reader must know; a paragraph. */
+  readonly about: string
+  readonly experiments: readonly Experiment[]
+  readonly runs: { readonly full: number; readonly quick: number }
+  readonly report: (outcomes: ReadonlyMap<string, Outcome[]>, quick: boolean) => Reported
+}
+
+export interface Reported {
+  readonly table: string[][]
+  readonly rows: Row[]
+  readonly information?: Information[]
+}
+
+/** Evidence of a broken draw is held to be one from ten thousand on. */
+const MISMATCH_RISK = 1e-4
+
+const falseRollback: Section = {
+  title: 'False rollbacks',
+  about:
+    'A healthy canary, or one exactly at what is tolerated, watched for 250,000 requests in 100 looks; alpha is 1 %. In the A/A scenarios nothing is tolerated in errors, latency and scores: the hardest healthy canary there is.',
+  experiments: FALSE_ROLLBACK,
+  runs: { full: 2000, quick: 60 },
+  report: (outcomes) => {
+    const cases = FALSE_ROLLBACK.map(({ name }) => {
+      const runs = outcomes.get(name)!
+      return { name: bare(name), runs, wrong: countOf(runs, 'rollbackAt') }
+    })
+    const flags = cases.reduce((sum, { runs }) => sum + countOf(runs, 'mismatchAt'), 0)
+    const all = cases.reduce((sum, { runs }) => sum + runs.length, 0)
+    return {
+      table: [
+        ['scenario', 'runs', 'rolled back', 'share, 95 %'],
+        ...cases.map(({ name, runs, wrong }) => [
+          name,
+          `${runs.length}`,
+          `${wrong}`,
+          interval(wrong, runs.length),
+        ]),
+      ],
+      rows: [
+        ...cases.map(({ name, runs, wrong }) =>
+          judged(`false rollbacks of ${runs.length}: ${name}`, wrong, '<=', mostCases(runs.length, ALPHA)),
+        ),
+        judged(`false sample-ratio flags of ${all} healthy runs`, flags, '<=', mostCases(all, MISMATCH_RISK)),
+      ],
+    }
+  },
+}
+
+const falsePromotion: Section = {
+  title: 'False promotions',
+  about:
+    'A canary exactly at its margin through 5, 10, 25 and 50 %, 125 s each at 500 requests a second; beta is 5 %. Counted is whether it was ever proven good, though a rollback would often have come first.',
+  experiments: FALSE_PROMOTION,
+  runs: { full: 1000, quick: 60 },
+  report: (outcomes) => {
+    const cases = FALSE_PROMOTION.map(({ name }) => {
+      const runs = outcomes.get(name)!
+      return { name, runs, wrong: countOf(runs, 'promotionAt') }
+    })
+    return {
+      table: [
+        ['at its margin', 'runs', 'proven good', 'share, 95 %'],
+        ...cases.map(({ name, runs, wrong }) => [
+          bare(name),
+          `${runs.length}`,
+          `${wrong}`,
+          interval(wrong, runs.length),
+        ]),
+      ],
+      rows: cases.map(({ name, runs, wrong }) =>
+        judged(
+          `false promotions of ${runs.length}: ${bare(name)}`,
+          wrong,
+          '<=',
+          // Every gate must err at once.
+          name === JOINT_GATE ? Math.ceil(runs.length / 100) : mostCases(runs.length, BETA),
+        ),
+      ),
+    }
+  },
+}
+
+const efficiency: Section = {
+  title: 'Requests needed beside the least that any test needs',
+  about:
+    "One kernel alone with all of its capital from the start, a look every 20 to 25 requests (windowed: each second), rollback at alpha 1 %, proof at beta 5 %. The bound is Wald's for somebody who knows the true rates. 'Windowed' pays for stalls of endpoints; see how-decisions-work.md.",
+  experiments: EFFICIENCY,
+  runs: { full: 400, quick: 60 },
+  report: (outcomes, quick) => {
+    // Few runs are judged by what few runs can show: 2.33 standard errors beyond the limit.
+    const slack = (requests: readonly number[], bound: number) =>
+      quick ? (2.33 * standardError(requests)) / bound : 0
+    const races = RACES.map(({ name, bound, limit }) => {
+      const requests = valuesOf(outcomes.get(efficiencyName(name))!, 'requests')
+      return { name, bound, limit, requests, mean: meanOf(requests) }
+    })
+    const pair = races.find(({ name }) => name === PAIR_WINDOWED)!
+    return {
+      table: [
+        ['comparison', 'bound', 'mean', 'median', 'p90', 'mean / bound'],
+        ...races.map(({ name, bound, requests, mean }) => [
+          name,
+          whole(bound),
+          whole(mean),
+          whole(median(requests)),
+          whole(quantile(requests, 0.9)),
+          (mean / bound).toFixed(2),
+        ]),
+      ],
+      rows: [
+        ...races.flatMap(({ name, bound, limit, mean, requests }) =>
+          limit === undefined
+            ? []
+            : [
+                judged(
+                  `mean requests / bound: ${name}`,
+                  mean / bound,
+                  '<=',
+                  rounded(limit + slack(requests, bound)),
+                ),
+              ],
+        ),
+        judged(`mean requests of the pair: ${pair.name}`, pair.mean, '<=', 3000),
+      ],
+    }
+  },
+}
+
+const power: Section = {
+  title: 'Regressions found in production mode',
+  about:
+    'Three guardrails (errors, nothing tolerated; latency, 5 % tolerated, in windows beside a baseline; scores, 0.02 tolerated) with a third of the risk each, restart capital, 5 % of 500 requests a second, a look each second, 250,000 requests at most. Where the canary is bad from the start, latency counts from the end of the warm-up. Extra bad answers are those that the canary gave beyond what stable would have given.',
+  experiments: POWER,
+  runs: { full: 400, quick: 60 },
+  report: (outcomes, quick) => {
+    const runs = outcomes.get(powerName('E1'))!.length
+    // A power of 0.92 shows less than 0.9 in few runs; a median has its spread.
+    const least = quick ? 1 - mostCases(runs, 0.08) / runs : 0.9
+    const atMost = (key: RegressionKey, field: string, limit: number) =>
+      quick ? Math.ceil(limit + 1.25 * 2.33 * standardError(of(key, field).filter(Number.isFinite))) : limit
+    const keys = Object.keys(REGRESSIONS) as RegressionKey[]
+    const of = (key: RegressionKey, field: string) => valuesOf(outcomes.get(powerName(key))!, field)
+    const found = (key: RegressionKey) => shareFinite(of(key, 'requests'))
+    return {
+      table: [
+        ['regression', 'found', 'median requests', 'p90', 'median canary', 'median s', 'extra bad'],
+        ...keys.map((key) => [
+          (REGRESSIONS[key] as Regression).name,
+          percent(found(key)),
+          whole(median(of(key, 'requests'))),
+          whole(quantile(of(key, 'requests'), 0.9)),
+          whole(median(of(key, 'canary'))),
+          whole(median(of(key, 'seconds'))),
+          (REGRESSIONS[key] as Regression).excess > 0 ? meanOf(of(key, 'extraBad')).toFixed(1) : '',
+        ]),
+      ],
+      rows: [
+        judged('found of errors 0.1 to 0.3 % in 250,000 requests', found('E1'), '>=', rounded(least)),
+        judged(
+          'median requests: errors 0.1 to 1 %',
+          median(of('E2', 'requests')),
+          '<=',
+          atMost('E2', 'requests', 14_000),
+        ),
+        judged(
+          'mean extra bad answers: errors 0.1 to 1 %',
+          meanOf(of('E2', 'extraBad')),
+          '<=',
+          atMost('E2', 'extraBad', 7),
+        ),
+        judged(
+          'median requests: errors 0.1 to 10 %',
+          median(of('E3', 'requests')),
+          '<=',
+          atMost('E3', 'requests', 1000),
+        ),
+        judged('mean extra bad answers: errors 0.1 to 50 %', meanOf(of('E4', 'extraBad')), '<=', 14),
+        ...(['E2', 'E3', 'E4', 'E5', 'L2', 'L3', 'C1', 'C2'] as const).map((key) =>
+          judged(`found of ${REGRESSIONS[key].name}`, found(key), '>=', 1),
+        ),
+      ],
+    }
+  },
+}
+
+const rollouts: Section = {
+  title: 'Whole rollouts',
+  about:
+    'Through the controller itself: 5, 10, 25, 50 %, a minute each at least, 100 requests a second, a tick each second, 250,000 requests at most; tolerated 0.1 pp, 5 %, 0.02; margins 0.5 pp, 10 %, 0.1.',
+  experiments: ROLLOUTS,
+  runs: { full: 400, quick: 40 },
+  report: (outcomes) => {
+    const of = (key: string, field: string) => valuesOf(outcomes.get(rolloutName(key))!, field)
+    const same = of('same', 'requests')
+    const replayed = ROLLOUT_CASES.reduce((sum, { key }) => sum + total(of(key, 'replayedOtherwise')), 0)
+    const decisions = ROLLOUT_CASES.reduce((sum, { key }) => sum + total(of(key, 'decisions')), 0)
+    return {
+      table: [
+        ['canary', 'runs', 'promoted', 'rolled back', 'undecided', 'median requests', 'median canary'],
+        ...ROLLOUT_CASES.map(({ key, name }) => {
+          const [promoted, back] = [meanOf(of(key, 'promoted')), meanOf(of(key, 'rolledBack'))]
+          return [
+            name,
+            `${of(key, 'promoted').length}`,
+            percent(promoted),
+            percent(back),
+            percent(1 - promoted - back),
+            whole(median(of(key, 'requests'))),
+            whole(median(of(key, 'canaryRequests'))),
+          ]
+        }),
+      ],
+      rows: [
+        judged('share of A/A rollouts promoted', meanOf(of('same', 'promoted')), '>=', 0.98),
+        judged('median requests of an A/A rollout', median(same), '<=', 75_000),
+        judged(
+          'share of rollouts at the error margin promoted',
+          meanOf(of('margin', 'promoted')),
+          '<=',
+          BETA,
+        ),
+        judged(
+          'share of rollouts at the latency margin promoted',
+          meanOf(of('slow-margin', 'promoted')),
+          '<=',
+          BETA,
+        ),
+        judged(`decisions that replay otherwise, of ${decisions}`, replayed, '<=', 0),
+      ],
+    }
+  },
+}
+
+const shards: Section = {
+  title: 'One process or sixteen',
+  about:
+    'The same requests counted by 1, 4 and 16 processes whose deltas come in any order: every decision and every bet of the evidence must be identical, to the bit.',
+  experiments: [SHARDS],
+  runs: { full: 80, quick: 16 },
+  report: (outcomes) => {
+    const runs = outcomes.get(SHARDS.name)!
+    return {
+      table: [
+        ['rollouts', 'verdicts differ', 'evidence differs'],
+        [
+          `${runs.length} x 3`,
+          `${total(valuesOf(runs, 'verdictsDiffer'))}`,
+          `${total(valuesOf(runs, 'wealthDiffers'))}`,
+        ],
+      ],
+      rows: [
+        judged('rollouts whose verdicts differ', total(valuesOf(runs, 'verdictsDiffer')), '<=', 0),
+        judged('rollouts whose evidence differs in a bit', total(valuesOf(runs, 'wealthDiffers')), '<=', 0),
+      ],
+    }
+  },
+}
+
+const besideOthers: Section = {
+  title: 'Beside others',
+  about:
+    'Every method sees the same 250,000 requests in 500 looks. Share of runs that were rolled back, and the median requests until then where most were. Where the two versions are the same every rollback is wrong. Each method as its documentation has it, thresholds included; what each is and where it was read stands in bench/decisions/baselines. Coalmine: production mode as above, where latency counts after a warm-up of the first step.',
+  experiments: BASELINES,
+  runs: { full: 200, quick: 10 },
+  report: (outcomes) => {
+    const cell = (key: string, method: string): string => {
+      const values = valuesOf(outcomes.get(sceneName(key))!, method)
+      if (values.some((value) => value === undefined || Number.isNaN(value))) return '-'
+      const share = shareFinite(values)
+      const at = median(values)
+      return Number.isFinite(at) ? `${percent(share)}, ${whole(at)}` : percent(share)
+    }
+    return {
+      table: [
+        ['method', ...SCENES.map(({ name }) => name)],
+        ...METHOD_NAMES.map((method) => [
+          method,
+          ...SCENES.map(({ key, truth }) =>
+            method === METHOD_NAMES.at(-1) && truth === undefined ? '' : cell(key, method),
+          ),
+        ]),
+      ],
+      rows: [],
+    }
+  },
+}
+
+export const SECTIONS: readonly Section[] = [
+  falseRollback,
+  falsePromotion,
+  efficiency,
+  power,
+  rollouts,
+  shards,
+  besideOthers,
+]
+
+function bare(name: string): string {
+  return name.slice(name.indexOf(': ') + 2)
+}
+
+function valuesOf(outcomes: readonly Outcome[], field: string): number[] {
+  return outcomes.map((outcome) => outcome[field]!)
+}
+
+function countOf(outcomes: readonly Outcome[], field: string): number {
+  return valuesOf(outcomes, field).filter(Number.isFinite).length
+}
+
+function shareFinite(values: readonly number[]): number {
+  return values.filter(Number.isFinite).length / values.length
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0)
+}
+
+function meanOf(values: readonly number[]): number {
+  return total(values) / values.length
+}
+
+function standardError(values: readonly number[]): number {
+  const mean = meanOf(values)
+  return Math.sqrt(total(values.map((value) => (value - mean) ** 2)) / (values.length - 1) / values.length)
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100
+}
+
+function quantile(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))]!
+}
+
+function interval(k: number, n: number): string {
+  const [low, high] = shareInterval(k, n)
+  return `${percent(low)} to ${percent(high)}`
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(share > 0 && share < 0.1 ? 2 : 1))} %`
+}
+
+function whole(value: number): string {
+  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : 'never'
+}

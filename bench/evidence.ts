@@ -1,0 +1,119 @@
+import { assess } from '@coalmine/core/evidence/assessment.ts'
+import type { Released } from '@coalmine/core/evidence/counts.ts'
+import { beginStep, type Evidence, observe, startEvidence } from '@coalmine/core/evidence/evidence.ts'
+import { encodeEvidence } from '@coalmine/core/evidence/evidence-bytes.ts'
+import {
+  aSecond,
+  HEALTHY,
+  healthyReferences,
+  uniform,
+  WIDEST_POLICY,
+} from '@coalmine/core/evidence/testing/traffic.ts'
+import type { Benchmark } from './main.ts'
+import { judged } from './report.ts'
+
+/** What a rollout costs the control process: it looks at every second of traffic, for days. */
+export const evidence: Benchmark = {
+  says: 'one evaluation of a rollout with every metric, and the state it keeps',
+  run,
+}
+
+const REQUESTS = 500
+const WEIGHT_BP = 500
+/** Distinct seconds; they come again and again under later times. */
+const SECONDS = 40
+const EVALUATIONS = 5000
+const STRATA = 20
+const STRATA_IN_TALLY = 12
+
+/** @param quick a fifth of the evaluations */
+async function run(quick: boolean) {
+  const policy = WIDEST_POLICY
+  const random = uniform(1)
+  const evaluations = quick ? EVALUATIONS / 5 : EVALUATIONS
+  const seconds = traffic(WEIGHT_BP, SECONDS)
+  let now = 0
+  let state = beginStep(policy, startEvidence(policy, healthyReferences(), 4), now)
+
+  const observeUs: number[] = []
+  const assessUs: number[] = []
+  // The first fifth warms up: the baseline is learned, and the code is compiled.
+  for (let i = 0; i < 1.2 * evaluations; i++) {
+    const released = at(seconds[i % SECONDS]!, now++)
+    const startMs = performance.now()
+    state = observe(policy, state, released)
+    const observedMs = performance.now()
+    assess(policy, state)
+    const assessedMs = performance.now()
+    if (i < 0.2 * evaluations) continue
+    observeUs.push((observedMs - startMs) * 1000)
+    assessUs.push((assessedMs - observedMs) * 1000)
+  }
+  const bothUs = observeUs.map((us, i) => us + assessUs[i]!)
+
+  const setUpMs = Array.from({ length: STRATA }, (_, i) => {
+    const released = at(traffic(WEIGHT_BP + 10 * (i + 1), 1)[0]!, now++)
+    const startMs = performance.now()
+    state = observe(policy, state, released)
+    return performance.now() - startMs
+  })
+
+  const bytes = encodeEvidence(longLived(beginStep(policy, state, now))).length
+
+  /** Seconds of traffic with canary and baseline at a weight. */
+  function traffic(weightBp: number, count: number) {
+    const weights = { canaryBp: weightBp, baselineBp: weightBp }
+    return Array.from({ length: count }, () => aSecond(random, 0, weights, REQUESTS, HEALTHY))
+  }
+
+  /** With the baseline halfway through being learned anew, and counts of weeks. */
+  function longLived(evidence: Evidence): Evidence {
+    let learning = evidence
+    for (let i = 0; i < 20; i++) learning = observe(policy, learning, at(seconds[i]!, now++))
+    const grown = <T extends object>(counts: T) =>
+      Object.fromEntries(Object.entries(counts).map(([key, count]) => [key, count * 10_000])) as T
+    return {
+      ...learning,
+      tally: learning.tally.map(({ stratum, canary, control, baseline }) => ({
+        stratum,
+        canary: grown(canary),
+        control: grown(control),
+        baseline: grown(baseline),
+      })),
+    }
+  }
+
+  return {
+    table: [
+      [`a second of ${REQUESTS} requests, us`, 'p10', 'p50', 'p99'],
+      ...Object.entries({ observe: observeUs, assess: assessUs, both: bothUs }).map(([name, us]) => [
+        name,
+        ...[0.1, 0.5, 0.99].map((p) => quantile(us, p).toFixed(1)),
+      ]),
+    ],
+    notes: [
+      `${policy.guardrails.length} guardrails and a signal, ${state.wealth.length} bets; canary and baseline at ${WEIGHT_BP / 100} %`,
+    ],
+    rows: [
+      judged('evaluation of one second, median us', quantile(bothUs, 0.5), '<=', 100),
+      judged(`first second of a new probability, median ms of ${STRATA}`, quantile(setUpMs, 0.5), '<=', 30),
+      judged(`state with ${STRATA_IN_TALLY} strata and a baseline being learned, bytes`, bytes, '<=', 16_384),
+    ],
+    information: [
+      { name: 'slowest first second of a probability', figure: Math.max(...setUpMs), unit: 'ms' },
+    ],
+  }
+}
+
+/** The same counts at another time. */
+function at({ early, final, labels }: ReturnType<typeof aSecond>, second: number): Released {
+  return {
+    early: [{ ...early, second }],
+    final: [{ ...final, second }],
+    labels: [{ ...labels, second }],
+  }
+}
+
+function quantile(values: readonly number[], p: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(p * (values.length - 1))]!
+}

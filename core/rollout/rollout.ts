@@ -1,0 +1,80 @@
+import type { Evidence } from '../evidence/evidence.ts'
+import type { Affinity, VersionRef } from './deployment.ts'
+import type { Phase } from './phase.ts'
+import { weightOf } from './phase.ts'
+import type { Policy } from './policy.ts'
+
+/**
+ * One attempt to replace a model's stable version. Immutable: a tick or a person's action makes the next one.
+ */
+export interface Rollout {
+  readonly model: string
+  /** 1 for a model's first; never used twice. */
+  readonly serial: number
+  /** Constant for the rollout, so that a rising weight moves callers to the canary and none away from it. */
+  readonly salt: string
+  readonly stable: VersionRef
+  /** The same version as stable in an A/A rollout, which measures and never promotes. */
+  readonly canary: VersionRef
+  readonly policy: Policy
+  readonly affinity?: Affinity
+  /** Counts changes of phase, weight and policy: what people match. */
+  readonly revision: number
+  /** Counts committed ticks. */
+  readonly evaluation: number
+  readonly startedAtMs: number
+  readonly actor: string
+  readonly phase: Phase
+  /** The highest step that was entered; entering it again does not restart its proof. */
+  readonly highestStep: number
+  /**
+   * When the clock of the progress deadline started: the first step, or the last time a person went on. It is put
+   * forward by what the rollout waited for approval or traffic.
+   */
+  readonly deadlineFromMs: number
+  /** When the last request was assigned to the canary, or its traffic began. */
+  readonly canarySeenMs: number
+  /** How often this pair of versions was judged, this time included. */
+  readonly attempt: number
+  /** What the attempts and restarts have spent of the chance to roll back a healthy version. */
+  readonly falseRollbackSpent: number
+  readonly evidence: Evidence
+}
+
+/** An A/A rollout compares a version with itself. */
+export function isAA({ stable, canary }: Pick<Rollout, 'stable' | 'canary'>): boolean {
+  return stable.digest === canary.digest
+}
+
+export function isFinished({ phase }: Pick<Rollout, 'phase'>): boolean {
+  return phase.kind === 'finished'
+}
+
+/** The shares that a table is made of. */
+export interface Shares {
+  readonly weightBp: number
+  readonly baselineBp: number
+}
+
+/**
+ * While latency is a guardrail the baseline's share equals the canary's, as far as there is room. It has the first
+ * step's share before the canary has any, so that its latency is known when the comparison begins.
+ */
+export function sharesOf({ phase, policy }: Pick<Rollout, 'phase' | 'policy'>): Shares {
+  const weightBp = weightOf(phase)
+  const comparesLatency =
+    phase.kind !== 'watching' && policy.guardrails.some(({ metric }) => metric === 'latency')
+  if (!comparesLatency) return { weightBp, baselineBp: 0 }
+  const share = phase.kind === 'preparing' ? policy.steps[0]!.weightBp : weightBp
+  return { weightBp, baselineBp: Math.min(share, 10_000 - share) }
+}
+
+/** It got requests: a rollout that never did has judged nothing. */
+export function hasBegun({ highestStep }: Pick<Rollout, 'highestStep'>): boolean {
+  return highestStep >= 0
+}
+
+/** A version is judged once per pair of bytes: neither a restart nor an unchanged file starts it again. */
+export function judgedPair({ stable, canary }: Pick<Rollout, 'stable' | 'canary'>): string {
+  return `${canary.digest} ${stable.digest}`
+}

@@ -53,22 +53,22 @@ export class Barrier {
 
   accept({ incarnation, sequence, flush }: Delta, nowMs: number): void {
     this.#fenceSilent(nowMs)
-    const process = this.#live.get(incarnation) ?? this.#join(incarnation)
-    if (process === undefined || sequence < process.next) {
+    const life = this.#live.get(incarnation) ?? this.#join(incarnation)
+    if (life === undefined || sequence < life.next) {
       this.discarded++
       return
     }
     // So is one that is met in the middle of its life: what came before is missing.
-    if (sequence > process.next) {
+    if (sequence > life.next) {
       this.#fence(incarnation)
       this.discarded++
       return
     }
-    process.next++
-    process.heardMs = nowMs
+    life.next++
+    life.heardMs = nowMs
     for (const group of GROUPS) {
       const flushed = flush[group]
-      if (flushed !== undefined) this.#take(process, group, flushed as Flushed<typeof group>)
+      if (flushed !== undefined) this.#take(life, group, flushed as Flushed<typeof group>)
     }
   }
 
@@ -85,17 +85,17 @@ export class Barrier {
   #join(incarnation: string): Live | undefined {
     if (this.#fenced.has(incarnation)) return undefined
     const joinedAfter = Math.max(Number.NEGATIVE_INFINITY, ...this.#released.values())
-    const process: Live = { next: 0, heardMs: 0, joinedAfter, through: new Map() }
-    this.#live.set(incarnation, process)
-    return process
+    const life: Live = { next: 0, heardMs: 0, joinedAfter, through: new Map() }
+    this.#live.set(incarnation, life)
+    return life
   }
 
-  #take<G extends Group>(process: Live, group: G, { through, windows }: Flushed<G>): void {
+  #take<G extends Group>(life: Live, group: G, { through, windows }: Flushed<G>): void {
     for (const window of windows) {
-      if (window.second > process.joinedAfter) (this.#pending[group] as Window<G>[]).push(window)
+      if (window.second > life.joinedAfter) (this.#pending[group] as Window<G>[]).push(window)
       else this.late++
     }
-    process.through.set(group, through)
+    life.through.set(group, through)
   }
 
   #releaseGroup<G extends Group>(group: G): Window<G>[] {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { drawPictures } from './decisions/pictures.ts'
 import { runAll } from './decisions/pool.ts'
 import { type Reported, SECTIONS, type Section } from './decisions/sections.ts'
 import { machineLine } from './machine.ts'
@@ -35,7 +36,8 @@ async function run(quick: boolean, seed = commit()): Promise<Report> {
   ]
   if (!quick) {
     await writeFile(DOCUMENT, document(parts, seed, minutes))
-    notes.push('written to docs/decisions-benchmark.md')
+    await drawPictures(seed)
+    notes.push('written to docs/decisions-benchmark.md, pictures to docs/pictures')
   }
   return {
     table: [

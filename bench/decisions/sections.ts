@@ -1,12 +1,20 @@
 import type { Information, Row } from '../report.ts'
 import { judged } from '../report.ts'
 import { median } from '../rounds.ts'
+import { growthbook } from './baselines/growthbook.ts'
 import type { Experiment, Outcome } from './experiment.ts'
 import { BASELINES, METHOD_NAMES, SCENES, sceneName } from './experiments/baselines.ts'
 import { EFFICIENCY, efficiencyName, PAIR_WINDOWED, RACES } from './experiments/efficiency.ts'
 import { FALSE_PROMOTION, JOINT_GATE } from './experiments/false-promotion.ts'
 import { FALSE_ROLLBACK } from './experiments/false-rollback.ts'
 import { POWER, powerName, REGRESSIONS, type Regression, type RegressionKey } from './experiments/power.ts'
+import {
+  ENDPOINTS_BAD,
+  ENDPOINTS_HEALTHY,
+  type Limit,
+  OTHERS,
+  type RequestLevel,
+} from './experiments/request-level.ts'
 import { ROLLOUT_CASES, ROLLOUTS, rolloutName, SHARDS } from './experiments/rollouts.ts'
 import { mostCases, shareInterval } from './limits.ts'
 import { ALPHA, BETA } from './policies.ts'
@@ -35,7 +43,7 @@ const falseRollback: Section = {
   about:
     'A healthy canary, or one exactly at what is tolerated, watched for 250,000 requests in 100 looks; alpha is 1 %. In the A/A scenarios nothing is tolerated in errors, latency and scores: the hardest healthy canary there is.',
   experiments: FALSE_ROLLBACK,
-  runs: { full: 2000, quick: 60 },
+  runs: { full: 2000, quick: 40 },
   report: (outcomes) => {
     const cases = FALSE_ROLLBACK.map(({ name }) => {
       const runs = outcomes.get(name)!
@@ -68,7 +76,7 @@ const falsePromotion: Section = {
   about:
     'A canary exactly at its margin through 5, 10, 25 and 50 %, 125 s each at 500 requests a second; beta is 5 %. Counted is whether it was ever proven good, though a rollback would often have come first.',
   experiments: FALSE_PROMOTION,
-  runs: { full: 1000, quick: 60 },
+  runs: { full: 1000, quick: 40 },
   report: (outcomes) => {
     const cases = FALSE_PROMOTION.map(({ name }) => {
       const runs = outcomes.get(name)!
@@ -102,7 +110,7 @@ const efficiency: Section = {
   about:
     "One kernel alone with all of its capital from the start, a look every 20 to 25 requests (windowed: each second), rollback at alpha 1 %, proof at beta 5 %. The bound is Wald's for somebody who knows the true rates. 'Windowed' pays for stalls of endpoints; see how-decisions-work.md.",
   experiments: EFFICIENCY,
-  runs: { full: 400, quick: 60 },
+  runs: { full: 250, quick: 60 },
   report: (outcomes, quick) => {
     // Few runs are judged by what few runs can show: 2.33 standard errors beyond the limit.
     const slack = (requests: readonly number[], bound: number) =>
@@ -200,12 +208,59 @@ const power: Section = {
   },
 }
 
+/** Fleets request by request: how often each figure came, by the old way and by ours, and what it may be. */
+function requestLevel(
+  title: string,
+  about: string,
+  experiments: readonly RequestLevel[],
+  runs: Section['runs'],
+): Section {
+  const seen = (of: readonly Outcome[], field: string): string => {
+    const values = valuesOf(of, field).filter((value) => value !== undefined)
+    return values.length === 0 ? '' : `${values.filter(Number.isFinite).length} of ${values.length}`
+  }
+  return {
+    title,
+    about,
+    experiments,
+    runs,
+    report: (outcomes) => ({
+      table: [
+        ['scenario', 'rolled back', 'the plain way', 'proven good', 'the plain way', 'draw held broken'],
+        ...experiments.map(({ name }) => [
+          bare(name),
+          ...['rollbackAt', 'oldRollbackAt', 'promotionAt', 'oldPromotionAt', 'mismatchAt'].map((field) =>
+            seen(outcomes.get(name)!, field),
+          ),
+        ]),
+      ],
+      rows: experiments.flatMap(({ name, limits }) =>
+        limits.map((limit) => limited(bare(name), outcomes.get(name)!, limit)),
+      ),
+    }),
+  }
+}
+
+const FIGURES: Readonly<Record<string, string>> = {
+  rollbackAt: 'false rollbacks',
+  promotionAt: 'false promotions',
+  mismatchAt: 'draws held broken',
+  verdictAfterAt: 'verdicts after the flag',
+}
+
+function limited(name: string, runs: readonly Outcome[], { figure, may }: Limit): Row {
+  const count = countOf(runs, figure)
+  const label = `${FIGURES[figure]} of ${runs.length}: ${name}`
+  if (may === 'always') return judged(label, count, '>=', runs.length)
+  return judged(label, count, '<=', may === 'never' ? 0 : mostCases(runs.length, may))
+}
+
 const rollouts: Section = {
   title: 'Whole rollouts',
   about:
     'Through the controller itself: 5, 10, 25, 50 %, a minute each at least, 100 requests a second, a tick each second, 250,000 requests at most; tolerated 0.1 pp, 5 %, 0.02; margins 0.5 pp, 10 %, 0.1.',
   experiments: ROLLOUTS,
-  runs: { full: 400, quick: 40 },
+  runs: { full: 250, quick: 24 },
   report: (outcomes) => {
     const of = (key: string, field: string) => valuesOf(outcomes.get(rolloutName(key))!, field)
     const same = of('same', 'requests')
@@ -253,7 +308,7 @@ const shards: Section = {
   about:
     'The same requests counted by 1, 4 and 16 processes whose deltas come in any order: every decision and every bet of the evidence must be identical, to the bit.',
   experiments: [SHARDS],
-  runs: { full: 80, quick: 16 },
+  runs: { full: 48, quick: 8 },
   report: (outcomes) => {
     const runs = outcomes.get(SHARDS.name)!
     return {
@@ -278,9 +333,11 @@ const besideOthers: Section = {
   about:
     'Every method sees the same 250,000 requests in 500 looks. Share of runs that were rolled back, and the median requests until then where most were. Where the two versions are the same every rollback is wrong. Each method as its documentation has it, thresholds included; what each is and where it was read stands in bench/decisions/baselines. Coalmine: production mode as above, where latency counts after a warm-up of the first step.',
   experiments: BASELINES,
-  runs: { full: 200, quick: 10 },
+  runs: { full: 100, quick: 6 },
   report: (outcomes) => {
     const cell = (key: string, method: string): string => {
+      // Its safe rollouts keep the split while exposure grows: weights that change are not its case.
+      if (method === growthbook.name && key === 'ramp') return 'no ramp'
       const values = valuesOf(outcomes.get(sceneName(key))!, method)
       if (values.some((value) => value === undefined || Number.isNaN(value))) return '-'
       const share = shareFinite(values)
@@ -305,6 +362,24 @@ const besideOthers: Section = {
 export const SECTIONS: readonly Section[] = [
   falseRollback,
   falsePromotion,
+  requestLevel(
+    'Endpoints that stall, batches: healthy canaries',
+    'Request by request with a virtual clock through the real draw, recorder and barrier, 500 requests a second for 200 s; nothing is tolerated. The plain way is the product over requests, beside all of stable.',
+    ENDPOINTS_HEALTHY,
+    { full: 2000, quick: 10 },
+  ),
+  requestLevel(
+    'Endpoints that stall, batches: canaries at the latency margin',
+    'As above, with p95 exactly at its margin, and a canary that computes 1.5 times as long.',
+    ENDPOINTS_BAD,
+    { full: 1000, quick: 6 },
+  ),
+  requestLevel(
+    'Gateways, clients and operators',
+    'As above: a breaker that opens in an incident, clients that give up or try again, callers that keep their version, late processes, errors that come late, margins edited in the middle, a cold canary, a router that is wrong. The plain way is the fault that each is named after: an arm recorded with a probability that was not drawn, aborted requests left out, an arm kept by retries, errors counted when they end, proof kept across an edit. Callers that keep their version for the rollout are reported without a limit: that evidence is approximate, and the product says so.',
+    OTHERS,
+    { full: 200, quick: 6 },
+  ),
   efficiency,
   power,
   rollouts,

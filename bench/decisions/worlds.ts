@@ -1,3 +1,5 @@
+import { latencyReference, learned, startLearning } from '@coalmine/core/evidence/latency-reference.ts'
+import type { References } from '@coalmine/core/evidence/references.ts'
 import {
   BETA25_MEAN,
   beta25,
@@ -102,6 +104,12 @@ export function latencyShape(slowdown: number, tail?: Quality['tail']): Float64A
   if (tail === undefined) return body
   const slow = logNormalBins(MEDIAN_MS * slowdown * tail.factor, SIGMA)
   return body.map((share, bin) => (1 - tail.share) * share + tail.share * slow[bin]!)
+}
+
+/** Stable's latency as it was learned from a million requests before. */
+export function knowingLatency(references: References): References {
+  const shape = latencyShape(1).map((share) => Math.round(share * 1e6))
+  return { ...references, latency: latencyReference(learned(startLearning(0), shape)) }
 }
 
 const latencyTables = new Map<string, AliasTable>()

@@ -1,9 +1,7 @@
 import type { AnyTest } from '@coalmine/core/evidence/comparison-tests.ts'
-import { latencyReference, learned, startLearning } from '@coalmine/core/evidence/latency-reference.ts'
 import { binBeyond, LATENCY_BINS, latencyBin } from '@coalmine/core/evidence/latency-scale.ts'
 import { logEValue } from '@coalmine/core/evidence/linear-bets.ts'
 import { PAIRED, pairedDifferenceBets } from '@coalmine/core/evidence/paired-difference.ts'
-import type { References } from '@coalmine/core/evidence/references.ts'
 import type { Comparison } from '@coalmine/core/rollout/policy.ts'
 import { beta25, binShares, type ScoreCdf } from '../distributions.ts'
 import type { Experiment } from '../experiment.ts'
@@ -15,6 +13,7 @@ import { secondOf } from '../stream.ts'
 import { bernoulliInformation, distributionInformation, waldBound } from '../wald.ts'
 import {
   type Generated,
+  knowingLatency,
   latencyShape,
   MEAN_MOVED,
   MEDIAN_MS,
@@ -54,7 +53,8 @@ function race(name: string, race: Race): Efficiency {
   const { kind, stable, canary, generated, weightBp, baselineBp = 0, comparison } = race
   const { counting = 'request-level', perLook = 25, mostLooks = 100_000, looksAt, belief = 1, bound } = race
   const world = { ...steadyWorld(perLook, stable, canary, generated), latencyOfStable: baselineBp === 0 }
-  const references = knowing(referencesOf(stable.errorRate * belief), generated)
+  const plain = referencesOf(stable.errorRate * belief)
+  const references = generated.latency ? knowingLatency(plain) : plain
   const level = Math.log(1 / (kind === 'rollback' ? ALPHA : BETA))
   return {
     name,
@@ -73,13 +73,6 @@ function race(name: string, race: Race): Efficiency {
       return { requests: mostLooks * perLook }
     },
   }
-}
-
-/** Stable's latency as it was learned from a million requests before. */
-function knowing(references: References, { latency: wanted }: Generated): References {
-  if (!wanted) return references
-  const shape = latencyShape(1).map((share) => Math.round(share * 1e6))
-  return { ...references, latency: latencyReference(learned(startLearning(0), shape)) }
 }
 
 const errors = (

@@ -7,6 +7,7 @@ import { type Leg, watchEvidence } from '../watch-evidence.ts'
 import {
   changingWorld,
   type Generated,
+  knowingLatency,
   MEAN_MOVED,
   type Quality,
   RESHAPED,
@@ -126,7 +127,7 @@ export const POWER: readonly Experiment[] = (Object.keys(REGRESSIONS) as Regress
       const sampler = new Sampler(seedBytes(seed))
       const { rollbackAt, canaryRequests } = watchEvidence(sampler, {
         policy: policyOf(guardrails),
-        references: referencesOf(believes),
+        references: knowingLatency(referencesOf(believes)),
         world: world(sampler),
         legs,
         seconds: 500,

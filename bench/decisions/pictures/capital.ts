@@ -88,7 +88,7 @@ export function capitalPicture(seed: string): string {
 
   return svg({
     title: 'Capital of the bets against the canary, and a z-test at each look',
-    description: `Above: the capital of ${HEALTHY_RUNS} rollouts of the same version stays near or below 1; ${lost.length} reach 100. That of ${BAD_RUNS} canaries with ten times the errors rises to 100${until}. Below: the p-values of a z-test at each look of the same ${HEALTHY_RUNS} healthy rollouts wander; ${alarmed.length} fall below 1 % at some look.`,
+    description: `Above: the capital of ${HEALTHY_RUNS} rollouts of the same version stays near or below 1; ${lost.length === 0 ? 'none' : lost.length} reach 100. That of ${BAD_RUNS} canaries with ten times the errors rises to 100${until}. Below: the p-values of a z-test at each look of the same ${HEALTHY_RUNS} healthy rollouts wander; ${alarmed.length} fall below 1 % at some look.`,
     height: 808,
     shapes: [
       text(20, 38, 'Capital of the bets against the canary', { weight: 'heading' }),

@@ -49,6 +49,7 @@ export function guardrailPicture(seed: string): string {
   const healthy = bounds(seed, 'healthy', STABLE)
   const bad = bounds(seed, 'bad', BAD)
   const proven = healthy.find(({ upper }) => upper < MARGIN)
+  const lowest = Math.min(...healthy.slice(POINTS / 2).map(({ lower }) => lower))
   const breached = bad.find(({ lower }) => lower > TOLERATE)
 
   const ribbon = (all: readonly Bounds[], verdict: Bounds | undefined, colour: Colour): Shape[] => {
@@ -103,7 +104,8 @@ export function guardrailPicture(seed: string): string {
       ...(proven
         ? [
             dot([x(proven.requests), y(proven.upper)], 'good', 8),
-            text(RIGHT - 8, y(-0.0008) + 7, 'certain it is within the margin', {
+            text(RIGHT - 8, y(lowest) + 28, 'certain it is within the margin', {
+              colour: 'good',
               anchor: 'end',
               weight: 'strong',
             }),

@@ -44,9 +44,9 @@ const SCENES: readonly Scene[] = [
 ]
 
 /** As in the benchmark; without latencies, whose limits then never fail. */
-const METHODS: readonly (Baseline & { readonly lines: readonly string[]; readonly isEven?: true })[] = [
-  // Its safe rollouts give both arms the same part of more and more traffic, so other weights are not its case.
-  { ...growthbook, lines: ['GrowthBook'], isEven: true },
+const METHODS: readonly (Baseline & { readonly lines: readonly string[]; readonly isConstant?: true })[] = [
+  // Its safe rollouts split more and more traffic in the same way; a split that changes is not its case.
+  { ...growthbook, lines: ['GrowthBook'], isConstant: true },
   { ...peekingZ, lines: ['z-test at', 'each look'] },
   { ...pooled, lines: ['z-test over', 'all weights'] },
   { ...flagger(Number.POSITIVE_INFINITY, 36), lines: ['Flagger,', 'limit 1 %'] },
@@ -115,7 +115,7 @@ export function methodsPicture(seed: string): string {
 }
 
 function rolledBack(seed: string, index: number, { world, legs }: Scene): Map<string, number> {
-  const methods = METHODS.filter(({ isEven }) => !isEven || legs === CONSTANT)
+  const methods = METHODS.filter(({ isConstant }) => !isConstant || legs === CONSTANT)
   const counts = new Map([OURS, ...methods.map(({ name }) => name)].map((name) => [name, 0]))
   for (let run = 0; run < RUNS; run++) {
     const sampler = new Sampler(seedBytes(seedOf(seed, `picture: methods, scene ${index}`, run)))

@@ -6,11 +6,13 @@ import { latency, policyOf } from '../../policies.ts'
 import { MEDIAN_MS } from '../../worlds.ts'
 import {
   fleetOf,
+  KNOWING_LATENCY,
   NEVER_PROMOTED,
   NO_FALSE_PROMOTION,
   NO_FALSE_ROLLBACK,
   NO_MISMATCH,
   NOTHING_TOLERATED,
+  oldWay,
   plainService,
   REFERENCES,
   type RequestLevel,
@@ -25,8 +27,12 @@ import {
 
 const LATENCY = latency(0, 0.1)
 const P95 = latency(0.05, 0.1, 1, [0.95])
+const P95_ALONE = policyOf([P95])
 /** As many bins of 1 % as a latency margin of 10 % is cut to. */
 const AT_LATENCY_MARGIN = 1.01 ** 9
+
+/** 100,000 requests. */
+const DURATION_MS = 200_000
 
 interface Stall {
   readonly lengthMs: number
@@ -44,6 +50,7 @@ const stalledFleet = (seed: string, weightBp: number, { lengthMs, everyMs }: Sta
       const service = plainService(random, MEDIAN_MS * (arm === 'canary' ? slowdown : 1))
       return versionOf(random, parallelEndpoint(service, stalls(random, lengthMs, everyMs)))
     }),
+    durationMs: DURATION_MS,
   }))
 
 export const STALLED: readonly RequestLevel[] = STALLS.flatMap(([name, stall]) =>
@@ -53,8 +60,10 @@ export const STALLED: readonly RequestLevel[] = STALLS.flatMap(([name, stall]) =
       limits: [NO_FALSE_ROLLBACK, NO_MISMATCH],
       run: (seed) =>
         judged(stalledFleet(seed, weightBp, stall, 1), [
-          evidenceJudge(NOTHING_TOLERATED, REFERENCES, 'rollbackAt'),
-          named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          evidenceJudge(NOTHING_TOLERATED, KNOWING_LATENCY, 'rollbackAt'),
+          ...oldWay(seed, () =>
+            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          ),
         ]).outcome,
     },
     {
@@ -62,10 +71,10 @@ export const STALLED: readonly RequestLevel[] = STALLS.flatMap(([name, stall]) =
       limits: [NO_FALSE_PROMOTION],
       run: (seed) =>
         judged(stalledFleet(seed, weightBp, stall, AT_LATENCY_MARGIN), [
-          evidenceJudge(policyOf([P95]), REFERENCES, 'promotionAt'),
-          named(requestLevelLatency(P95, REFERENCES, 'promotion'), {
-            promotionAt: 'oldPromotionAt',
-          }),
+          evidenceJudge(P95_ALONE, KNOWING_LATENCY, 'promotionAt'),
+          ...oldWay(seed, () =>
+            named(requestLevelLatency(P95, REFERENCES, 'promotion'), { promotionAt: 'oldPromotionAt' }),
+          ),
         ]).outcome,
     },
   ]),
@@ -78,6 +87,7 @@ const batchedFleet = (seed: string, weightBp: number, slowdown: number) =>
       const batches = { fixedMs: 10 * times, eachMs: 0.5 * times, sigma: 0.3 }
       return versionOf(random, batchingEndpoint(random, batches))
     }),
+    durationMs: DURATION_MS,
   }))
 
 export const BATCHED: readonly RequestLevel[] = [
@@ -88,7 +98,9 @@ export const BATCHED: readonly RequestLevel[] = [
       run: (seed) =>
         judged(batchedFleet(seed, weightBp, 1), [
           evidenceJudge(NOTHING_TOLERATED, REFERENCES, 'rollbackAt'),
-          named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          ...oldWay(seed, () =>
+            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          ),
         ]).outcome,
     }),
   ),

@@ -1,4 +1,5 @@
 import type { References } from '@coalmine/core/evidence/references.ts'
+import { MISMATCH_LOG_E } from '@coalmine/core/evidence/sample-ratio.ts'
 import type { Guardrail, Policy } from '@coalmine/core/rollout/policy.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import type { Experiment } from '../../experiment.ts'
@@ -8,16 +9,15 @@ import { noDelay } from '../../fleet/link.ts'
 import { plainRouter } from '../../fleet/router.ts'
 import { logNormalService, type Service } from '../../fleet/service.ts'
 import type { Fleet, Version } from '../../fleet.ts'
-import { errorRate, policyOf, production, referencesOf } from '../../policies.ts'
+import type { Judge } from '../../judges.ts'
+import { ALPHA, BETA, errorRate, policyOf, production, referencesOf } from '../../policies.ts'
 import { Sampler, seedBytes } from '../../sample.ts'
-import { MEDIAN_MS, SIGMA } from '../../worlds.ts'
+import { knowingLatency, MEDIAN_MS, SIGMA } from '../../worlds.ts'
 
-/** How many of so many runs may be finite in one figure of the outcome, and how many must be. */
+/** How often one figure of the outcome may be finite: with a probability, never, or in every run. */
 export interface Limit {
   readonly figure: string
-  readonly runs: number
-  readonly most: number
-  readonly least: number
+  readonly may: number | 'never' | 'always'
 }
 
 /**
@@ -29,12 +29,18 @@ export interface RequestLevel extends Experiment {
   readonly limits: readonly Limit[]
 }
 
-/** The largest numbers that a true risk of 1 % of rollbacks and of 5 % of promotions explains, at 99 %. */
-export const NO_FALSE_ROLLBACK: Limit = { figure: 'rollbackAt', runs: 2000, most: 31, least: 0 }
-export const NO_FALSE_PROMOTION: Limit = { figure: 'promotionAt', runs: 1000, most: 67, least: 0 }
-/** The risk of a false mismatch is one in ten thousand. */
-export const NO_MISMATCH: Limit = { figure: 'mismatchAt', runs: 2000, most: 2, least: 0 }
-export const NEVER_PROMOTED: Limit = { ...NO_FALSE_PROMOTION, most: 0 }
+export const NO_FALSE_ROLLBACK: Limit = { figure: 'rollbackAt', may: ALPHA }
+export const NO_FALSE_PROMOTION: Limit = { figure: 'promotionAt', may: BETA }
+export const NO_MISMATCH: Limit = { figure: 'mismatchAt', may: Math.exp(-MISMATCH_LOG_E) }
+export const NEVER_PROMOTED: Limit = { figure: 'promotionAt', may: 'never' }
+
+/** What the old way comes to is shown by some of the runs. */
+const RUNS_WITH_OLD_WAY = 200
+
+/** The judge of the old way, in the runs that show it. */
+export function oldWay(seed: string, judge: () => Judge): Judge[] {
+  return Number(seed.split('/').at(-1)) < RUNS_WITH_OLD_WAY ? [judge()] : []
+}
 
 const RATE = 500
 const SCORES = 10
@@ -112,3 +118,5 @@ export function atErrorMargin(
 export const ERRORS_ALONE: Policy = policyOf([ERRORS])
 export const ERRORS_WITH_TOLERANCE: Policy = policyOf([errorRate(0.001, ERROR_MARGIN)])
 export const REFERENCES: References = referencesOf(ERROR_RATE)
+/** The same, and the plain service's latency is known from before. */
+export const KNOWING_LATENCY: References = knowingLatency(REFERENCES)

@@ -9,7 +9,7 @@ import {
 import { beginStep, observe, startEvidence } from '@coalmine/core/evidence/evidence.ts'
 import { latencyReference, learned, startLearning } from '@coalmine/core/evidence/latency-reference.ts'
 import { latencyEdgeMs } from '@coalmine/core/evidence/latency-scale.ts'
-import { readEarly } from '@coalmine/core/evidence/reading.ts'
+import { everyBin, readEarly } from '@coalmine/core/evidence/reading.ts'
 import type { References } from '@coalmine/core/evidence/references.ts'
 import type { Guardrail, Policy } from '@coalmine/core/rollout/policy.ts'
 import { type Crossings, crossed, NO_CROSSINGS } from './crossings.ts'
@@ -87,8 +87,10 @@ export function requestLevelLatency(
   let learning = startLearning(0)
   let process: ReturnType<typeof plainProcess> | undefined
   const learn = ({ second, strata }: Window<'early'>) => {
-    for (const cell of strata)
-      learning = learned(learning, readEarly(cell, references.horizonMs, { latency: true }).rest.elapsed)
+    for (const cell of strata) {
+      const { elapsed } = readEarly(cell, references.horizonMs, { latency: true }).rest
+      learning = learned(learning, everyBin(elapsed))
+    }
     if (second + 1 < LEARNING_SECONDS) return
     const known = { ...references, latency: latencyReference(learning) }
     process = plainProcess(guardrail, known, kind, 'request-level')

@@ -12,6 +12,14 @@ export interface Leg {
   readonly weightBp: number
 }
 
+/** 5 % all the time. */
+export const CONSTANT: readonly Leg[] = [{ fromSecond: 0, weightBp: 500 }]
+
+/** 5, 10, 25 and 50 %, a quarter of the time each. */
+export function ramped(seconds: number): readonly Leg[] {
+  return [500, 1000, 2500, 5000].map((weightBp, i) => ({ fromSecond: (i * seconds) / 4, weightBp }))
+}
+
 /** What was certain at which request, on a schedule that no verdict changes. */
 export interface WatchedCrossings extends Crossings {
   /** Requests that came to the canary until the end. */

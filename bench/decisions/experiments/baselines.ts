@@ -17,7 +17,7 @@ import { ALPHA, policyOf, production, referencesOf } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
 import { secondOf, type World } from '../stream.ts'
 import type { ArmTick, Baseline, Tick } from '../tick.ts'
-import type { Leg } from '../watch-evidence.ts'
+import { CONSTANT, type Leg, ramped } from '../watch-evidence.ts'
 import {
   changingWorld,
   type Generated,
@@ -28,7 +28,6 @@ import {
   steadyWorld,
   truthOf,
 } from '../worlds.ts'
-import { CONSTANT, RAMPED } from './false-rollback.ts'
 
 /** Every method sees the same requests: 500 looks of 500 requests. */
 const RATE = 500
@@ -76,7 +75,7 @@ export const SCENES: readonly Scene[] = [
   scene('aa5', 'A/A, 0.5 %', half, half),
   scene('aa10', 'A/A, 1 %', one, one),
   drifting('drift', 'A/A, 0.1 to 2 %', 0.001, 0.02, CONSTANT),
-  drifting('ramp', 'A/A, 0.2 to 2 %, ramp', 0.002, 0.02, RAMPED),
+  drifting('ramp', 'A/A, 0.2 to 2 %, ramp', 0.002, 0.02, ramped(LOOKS)),
   scene('e1', 'errors 0.1 to 0.3 %', GOOD, { errorRate: 0.003 }),
   scene('e2', 'errors 0.1 to 1 %', GOOD, { errorRate: 0.01 }),
   scene('l2', 'latency x 1.2', GOOD, { ...GOOD, slowdown: 1.2 }),

@@ -4,11 +4,9 @@ import type { Experiment } from '../experiment.ts'
 import { accuracy, errorRate, latency, policyOf, referencesOf, scores, WRONG_RATE } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
 import type { World } from '../stream.ts'
-import { watchEvidence } from '../watch-evidence.ts'
+import { ramped, watchEvidence } from '../watch-evidence.ts'
 import { changingWorld, medianLifted, steadyWorld, truthOf } from '../worlds.ts'
-import { RAMPED } from './false-rollback.ts'
-
-const RATE = 500
+import { RATE, SECONDS, SECONDS_PER_TICK } from './false-rollback.ts'
 
 /** Bins of 1 % that a margin of 10 % is cut to: a canary slower by exactly these lies on the margin as it is tested. */
 const MARGIN_BINS = 9
@@ -35,8 +33,8 @@ const CASES: readonly AtMargin[] = [
     guardrails: [errorRate(0.001)],
     world: changingWorld(
       RATE,
-      (second) => truthOf({ errorRate: 0.002 * 10 ** (second / 500) }, {}),
-      (second) => truthOf({ errorRate: 0.005 + 0.002 * 10 ** (second / 500) }, {}),
+      (second) => truthOf({ errorRate: 0.002 * 10 ** (second / SECONDS) }, {}),
+      (second) => truthOf({ errorRate: 0.005 + 0.002 * 10 ** (second / SECONDS) }, {}),
       {},
     ),
   },
@@ -104,7 +102,7 @@ const CASES: readonly AtMargin[] = [
   },
 ]
 
-/** A canary exactly at its margin in 500 s of the ramp: was it ever proven good? Rollbacks are not looked at. */
+/** A canary exactly at its margin through the ramp: was it ever proven good? Rollbacks are not looked at. */
 export const FALSE_PROMOTION: readonly Experiment[] = CASES.map(({ name, guardrails, world }) => ({
   name: `false promotion: ${name}`,
   run: (seed) => {
@@ -112,9 +110,9 @@ export const FALSE_PROMOTION: readonly Experiment[] = CASES.map(({ name, guardra
       policy: policyOf(guardrails),
       references: referencesOf(Math.max(1e-4, world.stable(0, 500).errorRate)),
       world,
-      legs: RAMPED,
-      seconds: 500,
-      secondsPerTick: 5,
+      legs: ramped(SECONDS),
+      seconds: SECONDS,
+      secondsPerTick: SECONDS_PER_TICK,
       until: 'promotion',
     })
     return { promotionAt }

@@ -13,19 +13,15 @@ import {
 } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
 import type { World } from '../stream.ts'
-import { type Leg, watchEvidence } from '../watch-evidence.ts'
+import { CONSTANT, type Leg, ramped, watchEvidence } from '../watch-evidence.ts'
 import { changingWorld, type Generated, medianLifted, steadyWorld, truthOf } from '../worlds.ts'
 
-/** A healthy canary, or one exactly at what is tolerated, watched for 500 s at 500 requests a second. */
-const RATE = 500
-const SECONDS = 500
-const SECONDS_PER_TICK = 5
+/** A healthy canary, or one exactly at what is tolerated, watched for 250 s at 1,000 requests a second. */
+export const RATE = 1000
+export const SECONDS = 250
+export const SECONDS_PER_TICK = 2
 
-export const CONSTANT: readonly Leg[] = [{ fromSecond: 0, weightBp: 500 }]
-export const RAMPED: readonly Leg[] = [500, 1000, 2500, 5000].map((weightBp, i) => ({
-  fromSecond: i * 125,
-  weightBp,
-}))
+const RAMPED = ramped(SECONDS)
 
 const ALL: Generated = { latency: true, scores: true }
 
@@ -82,10 +78,10 @@ const HEALTHY: readonly Healthy[] = [
     world: () => drifting((second) => 0.002 * 10 ** (second / SECONDS)),
   },
   {
-    name: 'A/A, incident: errors x 20 for 100 s, ramp',
+    name: 'A/A, incident: errors x 20 for 50 s, ramp',
     guardrails: NOTHING_TOLERATED,
     legs: RAMPED,
-    world: () => drifting((second) => (second >= 375 && second < 475 ? 0.04 : 0.002)),
+    world: () => drifting((second) => (second >= 190 && second < 240 ? 0.04 : 0.002)),
   },
   {
     name: 'A/A, latency drifts by 60 % and errors tenfold, ramp',

@@ -3,7 +3,7 @@ import type { Experiment } from '../experiment.ts'
 import { accuracy, policyOf, production, referencesOf, scores, WRONG_RATE } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
 import type { World } from '../stream.ts'
-import { type Leg, watchEvidence } from '../watch-evidence.ts'
+import { CONSTANT, type Leg, ramped, watchEvidence } from '../watch-evidence.ts'
 import {
   changingWorld,
   type Generated,
@@ -14,8 +14,9 @@ import {
   steadyWorld,
   truthOf,
 } from '../worlds.ts'
-import { CONSTANT, logUniform, RAMPED } from './false-rollback.ts'
+import { logUniform } from './false-rollback.ts'
 
+const SECONDS = 500
 const ALL: Generated = { latency: true, scores: true }
 const GOOD: Quality = { errorRate: 0.001 }
 const PRODUCTION = production({ errors: 0, latency: 0.05, ks: 0.02 })
@@ -77,7 +78,12 @@ export const REGRESSIONS = {
     world: () => steadyWorld(500, GOOD, { ...GOOD, wrongRate: WRONG_RATE + 0.03 }, { labels: true }),
   },
   M1: changing('errors 0.1 to 1 % from second 187', 187, (second) => second >= 187, CONSTANT),
-  M2: changing('errors 0.1 to 1 % at a weight of 50 % alone', 375, (_, weightBp) => weightBp >= 5000, RAMPED),
+  M2: changing(
+    'errors 0.1 to 1 % at a weight of 50 % alone',
+    375,
+    (_, weightBp) => weightBp >= 5000,
+    ramped(SECONDS),
+  ),
   random: {
     ...regression('errors x 3 to x 20, a random rate', { errorRate: 0.01 }),
     world: (sampler) => {
@@ -130,7 +136,7 @@ export const POWER: readonly Experiment[] = (Object.keys(REGRESSIONS) as Regress
         references: knowingLatency(referencesOf(believes)),
         world: world(sampler),
         legs,
-        seconds: 500,
+        seconds: SECONDS,
         secondsPerTick: 1,
         until: 'rollback',
       })

@@ -1,10 +1,10 @@
 import { Totals } from '../baselines/totals.ts'
 import { excess, excessZ } from '../baselines/two-proportion.ts'
 import { seedOf } from '../experiment.ts'
-import { CONSTANT } from '../experiments/false-rollback.ts'
 import { normalCdf } from '../latency-shape.ts'
 import { ALPHA } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
+import { CONSTANT } from '../watch-evidence.ts'
 import { steadyWorld } from '../worlds.ts'
 import { errorLooks } from './error-looks.ts'
 import {

@@ -5,12 +5,12 @@ import { peekingZ } from '../baselines/peeking-z.ts'
 import { pooled } from '../baselines/pooled.ts'
 import { seedOf } from '../experiment.ts'
 import { OURS } from '../experiments/baselines.ts'
-import { CONSTANT, RAMPED } from '../experiments/false-rollback.ts'
 import { ALPHA } from '../policies.ts'
 import { Sampler, seedBytes } from '../sample.ts'
 import type { World } from '../stream.ts'
 import type { Baseline } from '../tick.ts'
 import type { Leg } from '../watch-evidence.ts'
+import { CONSTANT, ramped } from '../watch-evidence.ts'
 import { changingWorld, steadyWorld, truthOf } from '../worlds.ts'
 import { errorLooks } from './error-looks.ts'
 import { rectangle, type Shape, svg, text, WIDTH } from './svg.ts'
@@ -38,7 +38,7 @@ const SCENES: readonly Scene[] = [
     heading: ['0.2 to 2 %', 'in a ramp'],
     isHealthy: true,
     world: changingWorld(RATE, rising, rising, {}),
-    legs: RAMPED,
+    legs: ramped(LOOKS),
   },
   { heading: ['errors', '0.1 to 0.3 %'], isHealthy: false, world: steady(0.001, 0.003), legs: CONSTANT },
 ]

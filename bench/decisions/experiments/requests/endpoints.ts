@@ -5,6 +5,7 @@ import { evidenceJudge, judged, named, requestLevelLatency } from '../../judges.
 import { latency, policyOf } from '../../policies.ts'
 import { MEDIAN_MS } from '../../worlds.ts'
 import {
+  clientsOf,
   fleetOf,
   KNOWING_LATENCY,
   NEVER_PROMOTED,
@@ -31,8 +32,9 @@ const P95_ALONE = policyOf([P95])
 /** As many bins of 1 % as a latency margin of 10 % is cut to. */
 const AT_LATENCY_MARGIN = 1.01 ** 9
 
-/** 100,000 requests. */
+/** 60,000 requests: many runs are needed. */
 const DURATION_MS = 200_000
+const CLIENTS = clientsOf({ ratePerSecond: 300 })
 
 interface Stall {
   readonly lengthMs: number
@@ -50,6 +52,7 @@ const stalledFleet = (seed: string, weightBp: number, { lengthMs, everyMs }: Sta
       const service = plainService(random, MEDIAN_MS * (arm === 'canary' ? slowdown : 1))
       return versionOf(random, parallelEndpoint(service, stalls(random, lengthMs, everyMs)))
     }),
+    clients: CLIENTS,
     durationMs: DURATION_MS,
   }))
 

@@ -31,7 +31,8 @@ function worth(
   const wealth = evidence.wealth.slice()
   for (const { comparison, rollback, promotion } of evidencePlan(WIDEST_POLICY, evidence.references)
     .comparisons) {
-    for (const { at, size } of rollback) wealth.fill(ln.rollback?.[comparison.name] ?? 0, at, at + size)
+    for (const { at, size } of rollback)
+      wealth.fill(Math.exp(ln.rollback?.[comparison.name] ?? 0), at, at + size)
     for (const { at, size } of promotion) wealth.fill(ln.promotion?.[comparison.name] ?? 0, at, at + size)
   }
   return { ...evidence, wealth, cash: NO_CASH }
@@ -112,7 +113,7 @@ describe('the rollback evidence', () => {
   })
 
   test('never has a signal in it, however bad', () => {
-    const evidence = worth(seen(), { rollback: { rejected: 1000 } })
+    const evidence = worth(seen(), { rollback: { rejected: 600 } })
     expect(assess(WIDEST_POLICY, evidence).logRollback).toEqual(
       assess(WIDEST_POLICY, worth(seen(), {})).logRollback,
     )
@@ -155,7 +156,7 @@ test('a comparison names the test that speaks loudest for a rollback and the one
   const { wealth } = evidence
   const { rollback, promotion } = evidencePlan(WIDEST_POLICY, evidence.references).comparisons[1]!
   const p95 = rollback[0]!.tests.find(({ test }) => test.label === 'p95')!
-  wealth.fill(1, p95.at, p95.at + p95.size)
+  wealth.fill(Math.E, p95.at, p95.at + p95.size)
   const p99 = promotion.find(({ test }) => test.label === 'p99')!
   wealth.fill(-2, p99.at, p99.at + p99.size)
   expect(named(WIDEST_POLICY, evidence, 'latency')).toMatchObject({

@@ -3,7 +3,8 @@ import { GROUPS, type Group } from './counts.ts'
 import { type Evidence, logPromotion, type PerGroup } from './evidence.ts'
 import { evidencePlan, type PlacedComparison, type PlacedMixture } from './evidence-plan.ts'
 import { logMixture } from './linear-bets.ts'
-import { logAddExp, logSumExp } from './logarithms.ts'
+import { logAddExp } from './logarithms.ts'
+import { worthOf } from './restart-mixture.ts'
 import { sampleRatioBets } from './sample-ratio.ts'
 import { type ArmTally, controlLikeCanary, totalOf } from './tally.ts'
 
@@ -51,19 +52,19 @@ export function assess(policy: StatisticalPolicy, evidence: Evidence): Assessmen
   const plan = evidencePlan(policy, evidence.references)
   const canary = totalOf(evidence.tally, 'canary')
   const comparisons: ComparisonAssessment[] = []
-  const parts: Record<Group, number[]> = { early: [], final: [], labels: [] }
+  const rollback = { early: 0, final: 0, labels: 0 }
   for (const placed of plan.comparisons) {
     const looks = placed.rollback.map((mixture) => look(evidence, mixture))
-    if (placed.share !== undefined) for (const { group, log } of looks) parts[group].push(log)
+    if (placed.share !== undefined) for (const { group, value } of looks) rollback[group] += value
     comparisons.push(assessComparison(policy, evidence, placed, looks, canary))
   }
   const [all, pair] = plan.sampleRatioAt
   return {
     comparisons,
     logRollback: {
-      early: logSumExp(parts.early),
-      final: logSumExp(parts.final),
-      labels: logSumExp(parts.labels),
+      early: Math.log(rollback.early),
+      final: Math.log(rollback.final),
+      labels: Math.log(rollback.labels),
     },
     logMismatch:
       logAddExp(
@@ -83,22 +84,26 @@ export function loudestGroup({ logRollback }: Assessment): { readonly group: Gro
 /** One rollback process as it stands. */
 interface Look {
   readonly group: Group
-  /** ln of its share times its e-value, what has not been laid on its bets included; of a watch, times its detector. */
-  readonly log: number
+  /** Its share times its e-value, what has not been laid on its bets included; of a watch, times its detector. */
+  readonly value: number
   /** The test whose bets have won most. */
   readonly worst: string
 }
 
 function look({ wealth, cash, watching }: Evidence, { group, share, size, tests }: PlacedMixture): Look {
   // Where nothing can get worse there are no bets, and E = 1.
-  if (size === 0) return { group, log: Math.log(share), worst: tests[0]?.test.label ?? 'nothing' }
-  const logs = tests.map(({ test, at }) => logMixture(test.bets.logWeights, wealth, at))
-  const onBets = logSumExp(logs.map((log, i) => log + tests[i]!.logWeight))
-  return {
-    group,
-    log: Math.log(share) + (watching ? onBets : logAddExp(onBets, Math.log(cash[group]))),
-    worst: tests[logs.indexOf(Math.max(...logs))]!.test.label,
+  if (size === 0) return { group, value: share, worst: tests[0]?.test.label ?? 'nothing' }
+  let onBets = 0
+  let most = Number.NEGATIVE_INFINITY
+  let worst = 'nothing'
+  for (const { test, at, weight, weights } of tests) {
+    const won = worthOf(weights, wealth, at)
+    onBets += weight * won
+    if (won <= most) continue
+    most = won
+    worst = test.label
   }
+  return { group, value: share * (watching ? onBets : onBets + cash[group]), worst }
 }
 
 function assessComparison(
@@ -108,30 +113,40 @@ function assessComparison(
   looks: readonly Look[],
   canary: ArmTally,
 ): ComparisonAssessment {
-  const logRollback = Math.max(Number.NEGATIVE_INFINITY, ...looks.map(({ log }) => log))
-  const proofs = promotion.map((placed) => {
-    const log = logPromotion(evidence, placed)
-    return { label: placed.test.label, log, stepLog: log - evidence.anchors[placed.anchor]! }
-  })
-  const provable = untestable === undefined && proofs.length > 0
-  const slowest = provable ? proofs.reduce((a, b) => (b.log < a.log ? b : a)) : undefined
+  let loudest: Pick<Look, 'value' | 'worst'> = looks[0] ?? NO_LOOK
+  for (const one of looks) if (one.value > loudest.value) loudest = one
   const base = {
     name: comparison.name,
     metric: comparison.metric,
     ...(share !== undefined && { share }),
-    logRollback,
-    worst: looks.find(({ log }) => log === logRollback)?.worst ?? 'nothing',
-    ...(slowest && {
-      logPromotion: slowest.log,
-      logStepPromotion: Math.min(...proofs.map(({ stepLog }) => stepLog)),
-      slowest: slowest.label,
-    }),
-    ...(!provable && { untestable: untestable ?? 'there is nothing to prove' }),
+    logRollback: Math.log(loudest.value),
+    worst: loudest.worst,
+    ...(untestable === undefined && promotion.length > 0
+      ? proof(evidence, promotion)
+      : { untestable: untestable ?? 'there is nothing to prove' }),
   }
   // A detector that watches proves nothing; its alarm is a matter of time between false ones, not of this risk.
   if (evidence.watching) return { ...base, verdict: 'undecided' }
   const seen = comparison.metric === 'accuracy' ? canary.labelled : canary.requests
   return { ...base, verdict: verdictOf(base, risk, seen) }
+}
+
+/** Where nothing can be seen to get worse. */
+const NO_LOOK = { value: 0, worst: 'nothing' }
+
+type Proof = Required<Pick<ComparisonAssessment, 'logPromotion' | 'logStepPromotion' | 'slowest'>>
+
+/** All tests must be proven, so the least proven one says it. */
+function proof(evidence: Evidence, promotion: PlacedComparison['promotion']): Proof {
+  let [least, leastOfStep, slowest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, '']
+  for (const placed of promotion) {
+    const log = logPromotion(evidence, placed)
+    leastOfStep = Math.min(leastOfStep, log - evidence.anchors[placed.anchor]!)
+    if (log >= least) continue
+    least = log
+    slowest = placed.test.label
+  }
+  return { logPromotion: least, logStepPromotion: leastOfStep, slowest }
 }
 
 function verdictOf(

@@ -1,4 +1,4 @@
-import { logAddExp } from './logarithms.ts'
+import { restartTick } from './restart-mixture.ts'
 
 /**
  * Shiryaev-Roberts detector over e-values (Shin, Ramdas and Rinaldo, "E-detectors"): watches a version after its
@@ -6,10 +6,10 @@ import { logAddExp } from './logarithms.ts'
  * average run length wanted, in ticks: false alarms are on average at least that far apart.
  */
 export function detectorTick(
-  logWealth: Float64Array,
+  wealth: Float64Array,
   logFactors: Float64Array,
-  from = 0,
-  to: number = logWealth.length,
+  from?: number,
+  to?: number,
 ): void {
-  for (let g = from; g < to; g++) logWealth[g] = logFactors[g]! + logAddExp(logWealth[g]!, 0)
+  restartTick(wealth, logFactors, 1, from, to)
 }

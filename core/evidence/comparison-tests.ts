@@ -14,7 +14,7 @@ import { normalScores, TAIL_QUANTILES } from './latency-reference.ts'
 import { binBeyond, binWithin, LATENCY_BINS, unshiftedBins } from './latency-scale.ts'
 import type { LinearBets } from './linear-bets.ts'
 import { KNOT_VALUES, meanDifferenceBets } from './mean-difference.ts'
-import { type ArmReading, controlOf, countFrom, pooledPi, type Reading } from './reading.ts'
+import { type ArmReading, controlOf, countFrom, pooledPi, type Reading, writeBins } from './reading.ts'
 import type { References, ScoreReference } from './references.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
 
@@ -153,7 +153,9 @@ function rejectedTests({ tolerate, margin }: RateComparison, references: Referen
     bets,
     windowed,
     read: ({ stratum, canary, control }, out) => {
-      const hits = ({ counts, unanswered }: ArmReading) => counts.rejected + (unknown ? unanswered : 0)
+      // Open at the horizon or given up by their callers: nobody knows what would have come.
+      const hits = ({ counts, notAnswered }: ArmReading) =>
+        counts.rejected + (unknown ? notAnswered - counts.errors : 0)
       writeHits(out, hits(canary), canary.counts.requests, hits(control), control.counts.requests)
       return pooledPi(stratum)
     },
@@ -213,8 +215,8 @@ function latencyTests(
     read: (reading, out) => {
       const [pi, control] = pairOf(reading)
       if (silent || pi === 0) return 0
-      writeBins(out, 0, reading.canary.elapsed)
-      writeBins(out, LATENCY_BINS, control.elapsed)
+      writeBins(reading.canary.elapsed, out, 0)
+      writeBins(control.elapsed, out, LATENCY_BINS)
       return pi
     },
   }
@@ -231,9 +233,9 @@ function latencyTests(
         if (control < 0 || pi === 0) return 0
         writeHits(
           out,
-          countFrom(reading.canary.elapsedCounts, canary),
+          countFrom(reading.canary.elapsed, canary),
           reading.canary.counts.requests,
-          countFrom(pair.elapsedCounts, control),
+          countFrom(pair.elapsed, control),
           pair.counts.requests,
         )
         return pi
@@ -437,12 +439,6 @@ function writeKnots(out: Float64Array, at: number, { counts: { knots, requests }
     scored += count
   }
   out[at + n] = requests - scored
-}
-
-/** An arm without requests has no bins. */
-function writeBins(out: Float64Array, at: number, bins: Float64Array): void {
-  if (bins.length === 0) out.fill(0, at, at + LATENCY_BINS)
-  else out.set(bins, at)
 }
 
 function writeHits(

@@ -4,6 +4,7 @@ import { probabilities, thresholds } from '../routing/draw.ts'
 import {
   addCounts,
   type EarlyCounts,
+  firstFilled,
   GROUPS,
   type Group,
   type GroupCounts,
@@ -107,4 +108,11 @@ describe('merged windows', () => {
     expect(stratumKey(probabilities(thresholds(500, 500)))).toBe(stratumKey({ ...low }))
     expect(stratumKey(low)).not.toBe(stratumKey(probabilities(thresholds(500, 0))))
   })
+})
+
+test('the first place with a count is looked for between two places', () => {
+  const counts = Uint16Array.of(0, 3, 0, 0, 1, 0)
+  expect([0, 1, 2, 5].map((from) => firstFilled(counts, from, 6))).toEqual([1, 1, 4, 6])
+  expect(firstFilled(counts, 2, 4)).toBe(4)
+  expect(firstFilled(counts, 6, 6)).toBe(6)
 })

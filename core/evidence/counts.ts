@@ -110,6 +110,16 @@ export function addCounts<G extends Group>(group: G, a: GroupCounts[G], b: Group
   return GROUP_ADD[group](a, b)
 }
 
+/**
+ * The first place in [from, to) that is not 0; `to` where there is none. Of thousands of bins a second fills few, and
+ * a loop that does nothing else passes the others twice as fast.
+ */
+export function firstFilled(counts: ArrayLike<number>, from: number, to: number): number {
+  let place = from
+  while (place < to && counts[place] === 0) place++
+  return place
+}
+
 /** Equal thresholds are one stratum, whichever table drew. */
 export function stratumKey({ canary, baseline }: Stratum): string {
   return `${canary}/${baseline}`
@@ -152,8 +162,8 @@ function addCells<G extends Group>(group: G, a: StratumCell<G>, b: StratumCell<G
 function addArrays(a: ArrayLike<number>, b: ArrayLike<number>): ArrayLike<number> {
   if (a.length === 0) return b
   if (b.length === 0) return a
-  const sums = new Float64Array(Math.max(a.length, b.length))
-  for (let i = 0; i < a.length; i++) sums[i] = a[i]!
-  for (let i = 0; i < b.length; i++) sums[i]! += b[i]!
+  const [longer, shorter] = a.length < b.length ? [b, a] : [a, b]
+  const sums = new Float64Array(longer)
+  for (let i = 0; i < shorter.length; i++) sums[i]! += shorter[i]!
   return sums
 }

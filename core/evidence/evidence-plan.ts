@@ -18,10 +18,14 @@ export interface PlacedMixture {
   readonly share: number
   readonly at: number
   readonly size: number
-  /** ln of each bet's weight in the mixture. */
-  readonly logWeights: Float64Array
-  /** `logWeight`: ln of the test's weight in the mixture. */
-  readonly tests: readonly (Placed & { readonly logWeight: number })[]
+  readonly tests: readonly MixedTest[]
+}
+
+export interface MixedTest extends Placed {
+  /** Its weight in the mixture. */
+  readonly weight: number
+  /** Each bet's weight in the test. */
+  readonly weights: Float64Array
 }
 
 export interface PlacedComparison {
@@ -123,20 +127,17 @@ function placed(policy: StatisticalPolicy, references: References): EvidencePlan
     const tests = testsOf(comparison, references, share === undefined)
     const rollback = tests.rollback.map((mixture): PlacedMixture => {
       const at = wealth
-      const placedTests = mixture.tests.map(({ test, weight }) => ({
+      const mixed = mixture.tests.map(({ test, weight }) => ({
         ...place(test),
-        logWeight: Math.log(weight),
+        weight,
+        weights: test.bets.logWeights.map(Math.exp),
       }))
-      const logWeights = placedTests.flatMap(({ test, logWeight }) =>
-        Array.from(test.bets.logWeights, (logWeightInTest) => logWeightInTest + logWeight),
-      )
       return {
         group: mixture.group,
         share: (share ?? 1) * mixture.part,
         at,
         size: wealth - at,
-        logWeights: Float64Array.from(logWeights),
-        tests: placedTests,
+        tests: mixed,
       }
     })
     const promotion = tests.promotion.map((test) => ({ ...place(test), anchor: anchors++ }))

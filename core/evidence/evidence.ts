@@ -18,7 +18,7 @@ import {
   startLearning,
 } from './latency-reference.ts'
 import { addLogFactors, logMixture } from './linear-bets.ts'
-import { pooledPi, type Reading, readEarly } from './reading.ts'
+import { everyBin, pooledPi, type Reading, readEarly } from './reading.ts'
 import type { References } from './references.ts'
 import { restartShare, restartTick } from './restart-mixture.ts'
 import { sampleRatioBets } from './sample-ratio.ts'
@@ -33,7 +33,10 @@ export interface Evidence {
   readonly references: References
   /** While the baseline's latency is being learned for this step. */
   readonly learning?: LatencyLearning
-  /** ln wealth of every bet, as the plan places them. */
+  /**
+   * Wealth of the rollback bets, on which capital is laid all the time, and ln wealth of all others, which must win
+   * back whatever they lose. As the plan places them.
+   */
   readonly wealth: Float64Array
   /** ln e-value of each promotion test at the start of the step. */
   readonly anchors: Float64Array
@@ -94,7 +97,7 @@ export function restartRollback(policy: StatisticalPolicy, evidence: Evidence): 
   const plan = evidencePlan(policy, evidence.references)
   const wealth = evidence.wealth.slice()
   for (const { rollback } of plan.comparisons)
-    for (const { at, size } of rollback) wealth.fill(Number.NEGATIVE_INFINITY, at, at + size)
+    for (const { at, size } of rollback) wealth.fill(0, at, at + size)
   for (const at of plan.sampleRatioAt) wealth.fill(0, at, at + sampleRatioBets.logWeights.length)
   const { firstSecond: _, ...rest } = evidence
   return { ...rest, wealth, cash: everyGroup(1), ticks: everyGroup(0), stepBegins: everyGroup(false) }
@@ -209,7 +212,8 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
         const pi = stratum.canary / (stratum.canary + stratum.baseline)
         addSampleRatio(plan.sampleRatioAt[1], pi, canary.counts.requests, baseline.counts.requests)
       }
-      if (learning !== undefined && second >= learning.sinceSecond) learning = learned(learning, pair.elapsed)
+      if (learning !== undefined && second >= learning.sinceSecond)
+        learning = learned(learning, everyBin(pair.elapsed))
     }
     if (learning === undefined || !hasLearned(learning, second)) return
     references = { ...references, latency: latencyReference(learning) }

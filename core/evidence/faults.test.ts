@@ -13,10 +13,10 @@ import {
 } from './bernoulli.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, unshiftedBins } from './latency-scale.ts'
 import { addLogFactors, type LinearBets, logEValue, logMixture, uniformLogWeights } from './linear-bets.ts'
-import { expit, logAddExp, logit, logSumExp } from './logarithms.ts'
+import { expit, logit, logSumExp } from './logarithms.ts'
 import { ditheredKnot, KNOT_VALUES, meanDifferenceBets } from './mean-difference.ts'
 import { PAIRED, pairedDifferenceBets } from './paired-difference.ts'
-import { restartShare, restartTick } from './restart-mixture.ts'
+import { restartShare, restartTick, worthOf } from './restart-mixture.ts'
 import { MISMATCH_LOG_E, sampleRatioBets } from './sample-ratio.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
 import { windowed } from './window.ts'
@@ -372,7 +372,8 @@ describe('a regression in the middle of a rollout', () => {
 
   /** The ticks of 500 requests until a regression from 0.1 % to 1 % errors is found, on expected counts. */
   function delay(shareAt: (tick: number) => number): number {
-    const wealth = new Float64Array(bets.logWeights.length).fill(Number.NEGATIVE_INFINITY)
+    const weights = bets.logWeights.map(Math.exp)
+    const wealth = new Float64Array(weights.length)
     let cash = 1
     for (let tick = 1; tick < 2 * BEGINS; tick++) {
       const logFactors = new Float64Array(wealth.length)
@@ -386,7 +387,7 @@ describe('a regression in the middle of a rollout', () => {
       const share = shareAt(tick)
       restartTick(wealth, logFactors, share)
       cash -= share
-      if (logAddExp(logMixture(bets.logWeights, wealth), Math.log(cash)) >= ROLLBACK) return tick - BEGINS + 1
+      if (Math.log(worthOf(weights, wealth) + cash) >= ROLLBACK) return tick - BEGINS + 1
     }
     return Number.POSITIVE_INFINITY
   }

@@ -1,3 +1,6 @@
+import { firstFilled } from './counts.ts'
+import { exponential } from './exponential.ts'
+
 /**
  * Bets whose log wealth is a sum of counts times constants: every kernel here is of this form. The bets are fixed
  * before the data, so wealth depends on the data through integer counts alone, and processes, replicas and order
@@ -39,9 +42,8 @@ export function addLogFactors(
         d * coefficients[i + 3]!
     return
   }
-  for (let cell = 0; cell < cells; cell++) {
+  for (let cell = firstFilled(counts, 0, cells); cell < cells; cell = firstFilled(counts, cell + 1, cells)) {
     const count = counts[cell]!
-    if (count === 0) continue
     for (let bet = 0, c = cell; bet < n; bet++, c += cells) out[at + bet]! += count * coefficients[c]!
   }
 }
@@ -73,7 +75,7 @@ export function logMixture(logWeights: Float64Array, wealth: Float64Array, at = 
   for (let i = 0; i < n; i++) {
     const x = logWeights[i]! + wealth[at + i]! - largest
     // Less than half of the last bit of a sum that is at least 1.
-    if (x > -40) sum += Math.exp(x)
+    if (x > -40) sum += exponential(x)
   }
   return largest + Math.log(sum)
 }

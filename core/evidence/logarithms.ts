@@ -1,3 +1,5 @@
+import { exponential } from './exponential.ts'
+
 /** ln(p / (1 - p)) */
 export function logit(p: number): number {
   return Math.log(p / (1 - p))
@@ -28,5 +30,5 @@ export function logAddExp(a: number, b: number): number {
 /** ln cosh x, exact for large x too. */
 export function logCosh(x: number): number {
   const size = Math.abs(x)
-  return size + Math.log(1 + Math.exp(-2 * size)) - Math.LN2
+  return size + Math.log(1 + exponential(-2 * size)) - Math.LN2
 }

@@ -14,10 +14,10 @@ import {
   WIDE_NUISANCE,
 } from './bernoulli.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, shiftedMs, unshiftedBins } from './latency-scale.ts'
-import { addLogFactors, type LinearBets, logEValue, logMixture } from './linear-bets.ts'
+import { addLogFactors, type LinearBets, logEValue } from './linear-bets.ts'
 import { KNOT_VALUES, meanDifferenceBets } from './mean-difference.ts'
 import { PAIRED, pairedDifferenceBets } from './paired-difference.ts'
-import { restartShare, restartTick } from './restart-mixture.ts'
+import { restartShare, restartTick, worthOf } from './restart-mixture.ts'
 import { sampleRatioBets } from './sample-ratio.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
 import { windowLogFactor } from './window.ts'
@@ -415,7 +415,7 @@ function notWorseCorners(line: Line): Rates[] {
 const restartAt = (tick: number) => restartShare(tick, 4, tick === 1 || tick === 3)
 
 const evidence = (bets: LinearBets, wealth: Float64Array, cash: number) =>
-  Math.exp(logMixture(bets.logWeights, wealth)) + cash
+  worthOf(bets.logWeights.map(Math.exp), wealth) + cash
 
 /** E of the restart mixture after `requests` ticks of one request, over all sequences of outcomes. */
 function restartedMean(
@@ -527,7 +527,7 @@ function cellFactors(bets: LinearBets, pi: number): Float64Array[] {
 }
 
 function nothingLaid(bets: LinearBets): Float64Array {
-  return new Float64Array(bets.logWeights.length).fill(Number.NEGATIVE_INFINITY)
+  return new Float64Array(bets.logWeights.length)
 }
 
 /** The largest mean factor, over bets, of a window and the same window with its arms exchanged. */

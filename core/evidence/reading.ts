@@ -1,8 +1,15 @@
-import { addCounts, type EarlyCounts, type GroupCounts, type Stratum, type StratumCell } from './counts.ts'
+import {
+  addCounts,
+  type EarlyCounts,
+  firstFilled,
+  type GroupCounts,
+  type Stratum,
+  type StratumCell,
+} from './counts.ts'
 import { LATENCY_BINS, latencyBin } from './latency-scale.ts'
 
 /** Counts where there are any, as a second of one arm fills few of the many bins of latency. Bins rise. */
-interface SparseCounts {
+export interface SparseCounts {
   readonly bins: readonly number[]
   readonly counts: readonly number[]
 }
@@ -10,15 +17,13 @@ interface SparseCounts {
 /** One arm's early counts, as edges and quantiles ask for them. */
 export interface ArmReading {
   readonly counts: EarlyCounts
-  /** Open at the horizon or given up by their callers: nobody knows what would have come. */
-  readonly unanswered: number
   /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. Of canary and control. */
   readonly scoredFrom: Float64Array
   /** What is known of latency for rollback: every request at the time that had passed when it ended or the horizon came. */
-  readonly elapsed: Float64Array
-  readonly elapsedCounts: SparseCounts
-  /** For promotion: who was answered or refused, and how many were not. */
+  readonly elapsed: SparseCounts
+  /** For promotion: who was answered or refused. */
   readonly answered: SparseCounts
+  /** Open at the horizon, failed, or given up by their callers. */
   readonly notAnswered: number
 }
 
@@ -34,42 +39,28 @@ export interface Reading {
   readonly rest: ArmReading
 }
 
-/** Reads a cell. Sums that no comparison asks for are left out by `wanted`. */
+/** Reads a cell. Latencies that no comparison asks for are left out by `wanted`. */
 export function readEarly(
   { stratum, arms }: StratumCell<'early'>,
   horizonMs: number,
   wanted: { readonly latency: boolean },
 ): Reading {
-  const [stable, baseline] = [unansweredOf(arms.stable), unansweredOf(arms.baseline)]
+  const canary = readArm(arms.canary, horizonMs, wanted.latency)
+  const baseline = readArm(arms.baseline, horizonMs, wanted.latency)
+  const rest = readArm(arms.stable, horizonMs, wanted.latency && stratum.baseline === 0)
   const control = addCounts('early', untimed(arms.stable), untimed(arms.baseline))
-  const timed = (counts: EarlyCounts, wanted: boolean) =>
-    wanted && counts.requests > 0 ? timesOf(counts, horizonMs) : NO_TIMES
   return {
     stratum,
-    canary: {
-      counts: arms.canary,
-      unanswered: unansweredOf(arms.canary),
-      scoredFrom: fromTop(arms.canary.scores),
-      ...timed(arms.canary, wanted.latency),
-    },
+    canary: { ...canary, scoredFrom: fromTop(arms.canary.scores) },
     control: {
       counts: control,
-      unanswered: stable + baseline,
       scoredFrom: fromTop(control.scores),
-      ...NO_TIMES,
+      elapsed: NOWHERE,
+      answered: NOWHERE,
+      notAnswered: baseline.notAnswered + rest.notAnswered,
     },
-    baseline: {
-      counts: arms.baseline,
-      unanswered: baseline,
-      scoredFrom: NONE,
-      ...timed(arms.baseline, wanted.latency),
-    },
-    rest: {
-      counts: arms.stable,
-      unanswered: stable,
-      scoredFrom: NONE,
-      ...timed(arms.stable, wanted.latency && stratum.baseline === 0),
-    },
+    baseline,
+    rest,
   }
 }
 
@@ -84,29 +75,48 @@ export function controlOf<G extends 'final' | 'labels'>(group: G, { arms }: Stra
 }
 
 const NONE = new Float64Array(0)
-type Times = Pick<ArmReading, 'elapsed' | 'elapsedCounts' | 'answered' | 'notAnswered'>
 const NOWHERE: SparseCounts = { bins: [], counts: [] }
-const NO_TIMES: Times = { elapsed: NONE, elapsedCounts: NOWHERE, answered: NOWHERE, notAnswered: 0 }
 
 /** Nobody compares the latency of all of stable, and to add it takes longer than all the rest. */
 function untimed(counts: EarlyCounts): EarlyCounts {
   return { ...counts, latency: NONE, cut: NONE }
 }
 
-function timesOf({ latency, cut, slow }: EarlyCounts, horizonMs: number): Times {
-  const answered = sparse(latency)
+function readArm(counts: EarlyCounts, horizonMs: number, isTimed: boolean): ArmReading {
+  const { latency, cut, slow } = counts
   const ended = sparse(cut)
+  const notAnswered = countFrom(ended, 0) + slow
+  if (!isTimed) return { counts, scoredFrom: NONE, elapsed: NOWHERE, answered: NOWHERE, notAnswered }
+  const answered = sparse(latency)
   const open = slow === 0 ? NOWHERE : { bins: [latencyBin(horizonMs)], counts: [slow] }
-  const elapsed = new Float64Array(LATENCY_BINS)
-  for (const { bins, counts } of [answered, ended, open])
-    for (let i = 0; i < bins.length; i++) elapsed[bins[i]!]! += counts[i]!
-  const alone = ended.bins.length === 0 && slow === 0
-  return {
-    elapsed,
-    elapsedCounts: alone ? answered : sparse(elapsed),
-    answered,
-    notAnswered: countFrom(ended, 0) + slow,
+  const elapsed = addSparse(addSparse(answered, ended), open)
+  return { counts, scoredFrom: NONE, elapsed, answered, notAnswered }
+}
+
+function addSparse(a: SparseCounts, b: SparseCounts): SparseCounts {
+  if (b.bins.length === 0) return a
+  const bins: number[] = []
+  const counts: number[] = []
+  for (let i = 0, j = 0; i < a.bins.length || j < b.bins.length; ) {
+    const binA = a.bins[i] ?? LATENCY_BINS
+    const binB = b.bins[j] ?? LATENCY_BINS
+    bins.push(Math.min(binA, binB))
+    counts.push((binA <= binB ? a.counts[i++]! : 0) + (binB <= binA ? b.counts[j++]! : 0))
   }
+  return { bins, counts }
+}
+
+/** Writes the count of every bin of latency, from `at` on. */
+export function writeBins({ bins, counts }: SparseCounts, out: Float64Array, at: number): void {
+  out.fill(0, at, at + LATENCY_BINS)
+  for (let i = 0; i < bins.length; i++) out[at + bins[i]!] = counts[i]!
+}
+
+/** The count of every bin of latency. */
+export function everyBin(counts: SparseCounts): Float64Array {
+  const out = new Float64Array(LATENCY_BINS)
+  writeBins(counts, out, 0)
+  return out
 }
 
 /** How many lie in this bin or above. */
@@ -120,24 +130,11 @@ function sparse(of: ArrayLike<number>): SparseCounts {
   const bins: number[] = []
   const counts: number[] = []
   const n = of.length
-  for (let bin = 0; bin < n; bin++) {
-    const count = of[bin]!
-    if (count === 0) continue
+  for (let bin = firstFilled(of, 0, n); bin < n; bin = firstFilled(of, bin + 1, n)) {
     bins.push(bin)
-    counts.push(count)
+    counts.push(of[bin]!)
   }
   return { bins, counts }
-}
-
-function unansweredOf({ slow, cut, errors }: EarlyCounts): number {
-  return slow + total(cut) - errors
-}
-
-function total(counts: ArrayLike<number>): number {
-  const n = counts.length
-  let sum = 0
-  for (let i = 0; i < n; i++) sum += counts[i]!
-  return sum
 }
 
 /** Sums from the top; one entry more than counts. */

@@ -1,4 +1,4 @@
-import { logAddExp } from './logarithms.ts'
+import { exponential } from './exponential.ts'
 
 /**
  * The restart mixture: part of the capital waits, and a share of it is laid on the bets at each tick, so that a
@@ -7,19 +7,35 @@ import { logAddExp } from './logarithms.ts'
  * past, as long as they sum to at most 1.
  *
  * M_g <- e^L_g (M_g + share), E = sum of w_g M_g + cash
+ *
+ * Wealth is held as it is and not as its logarithm: what is too small for a double is nothing beside the capital that
+ * is still laid, and what a bet wins beyond `WEALTH_MAX` it forgoes, which leaves an e-process one or makes it smaller.
  */
 export function restartTick(
-  logWealth: Float64Array,
+  wealth: Float64Array,
   logFactors: Float64Array,
   share: number,
   from = 0,
-  to: number = logWealth.length,
+  to: number = wealth.length,
 ): void {
-  const logShare = Math.log(share)
-  if (share > 0) {
-    for (let g = from; g < to; g++) logWealth[g] = logFactors[g]! + logAddExp(logWealth[g]!, logShare)
-  } else for (let g = from; g < to; g++) logWealth[g]! += logFactors[g]!
+  for (let g = from; g < to; g++) {
+    const factor = exponential(Math.min(logFactors[g]!, LOG_FACTOR_MAX))
+    wealth[g] = Math.min(factor * (wealth[g]! + share), WEALTH_MAX)
+  }
 }
+
+/** The sum of w_g M_g: what the bets are worth, those whose wealth begins at `at`. */
+export function worthOf(weights: Float64Array, wealth: Float64Array, at = 0): number {
+  const n = weights.length
+  let sum = 0
+  for (let g = 0; g < n; g++) sum += weights[g]! * wealth[at + g]!
+  return sum
+}
+
+/** So far below the largest double that no sum of such wealth is infinite. */
+export const WEALTH_MAX = 1e300
+/** e to this is still finite, so that a bet without wealth stays so. */
+const LOG_FACTOR_MAX = 700
 
 /** Half of the capital bets from the start, a quarter from the starts of the steps, a quarter waits for any time. */
 export const SHARE_AT_START = 0.5

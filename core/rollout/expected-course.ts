@@ -13,7 +13,7 @@ import {
   learned,
   startLearning,
 } from '../evidence/latency-reference.ts'
-import { type Reading, readEarly } from '../evidence/reading.ts'
+import { everyBin, type Reading, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
 import { restartShare } from '../evidence/restart-mixture.ts'
 import { probabilities, thresholds } from '../routing/draw.ts'
@@ -157,11 +157,11 @@ export class ExpectedCourse {
   #learn(stratum: Stratum, seconds: number): LatencyReference | undefined {
     const { early } = this.#feeds(stratum, this.#canary)
     const { elapsed } = stratum.baseline > 0 ? early.baseline : early.rest
-    if (elapsed.length === 0 || !Number.isFinite(seconds)) return undefined
+    if (elapsed.bins.length === 0 || !Number.isFinite(seconds)) return undefined
     return latencyReference(
       learned(
         startLearning(0),
-        Float64Array.from(elapsed, (count) => count * seconds * this.#perSecond),
+        everyBin(elapsed).map((count) => count * seconds * this.#perSecond),
       ),
     )
   }

@@ -9,7 +9,7 @@ import { normalScores } from '../evidence/latency-reference.ts'
 import type { LatencyBound } from '../evidence/latency-scale.ts'
 import type { StratumCounts } from '../evidence/linear-bets.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
-import { controlOf, pooledPi, readEarly } from '../evidence/reading.ts'
+import { controlOf, everyBin, pooledPi, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
 import type { Interval } from '../evidence/stationary-interval.ts'
 import type {
@@ -121,7 +121,7 @@ function latencySuggestion(
     const { canary, baseline, stratum } = readEarly(cell, horizonMs, { latency: true })
     if (stratum.baseline === 0 || canary.counts.requests === 0 || baseline.counts.requests === 0) return []
     const pi = stratum.canary / (stratum.canary + stratum.baseline)
-    return [{ pi, canary: canary.elapsed, control: baseline.elapsed }]
+    return [{ pi, canary: everyBin(canary.elapsed), control: everyBin(baseline.elapsed) }]
   })
   const measured =
     latency === undefined || pairs.length === 0

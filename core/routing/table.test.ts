@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { emptyDeployment } from '../rollout/deployment.ts'
+import { WIDE_POLICY } from '../rollout/testing/policies.ts'
+import { acted, inPhase } from '../rollout/testing/rollouts.ts'
 import { drawArm, POINTS } from './draw.ts'
-import { routingTable } from './table.ts'
+import { rolloutTable, routingTable } from './table.ts'
 
 const whole = {
   model: 'churn',
@@ -73,4 +75,37 @@ test('a table is immutable and survives the way to another process', () => {
   const table = routingTable({ ...split(500), affinity: { header: 'x-user-id' } })!
   expect(Object.isFrozen(table) && Object.isFrozen(table.stratum)).toBe(true)
   expect(JSON.parse(JSON.stringify(table))).toEqual(table)
+})
+
+describe('of a rollout', () => {
+  test('canary and baseline have equal shares while latency is compared, as far as there is room', () => {
+    const at = (weightBp: number) =>
+      rolloutTable(acted(inPhase('stepping', WIDE_POLICY), { kind: 'set-weight', weightBp }))
+    expect(at(1000)).toMatchObject({ weightBp: 1000, baselineBp: 1000, counting: true })
+    expect(at(1000)!.stratum.canary).toBe(at(1000)!.stratum.baseline)
+    expect(at(7500)).toMatchObject({ weightBp: 7500, baselineBp: 2500 })
+    expect(at(0)).toMatchObject({ weightBp: 0, baselineBp: 0, counting: false })
+  })
+
+  test('the baseline is there before the canary, and neither is there without a comparison of latency', () => {
+    expect(rolloutTable(inPhase('preparing', WIDE_POLICY))).toMatchObject({
+      weightBp: 0,
+      baselineBp: 500,
+      counting: true,
+    })
+    expect(rolloutTable(inPhase('stepping'))).toMatchObject({ weightBp: 500, baselineBp: 0 })
+  })
+
+  test('names versions, serial, revision and salt; there is none once the rollout is over', () => {
+    const rollout = inPhase('stepping')
+    expect(rolloutTable(rollout)).toMatchObject({
+      model: 'churn',
+      serial: 1,
+      revision: rollout.revision,
+      stable: '1.0.0',
+      canary: '1.1.0',
+      salt: 'churn/1',
+    })
+    expect(rolloutTable(inPhase('finished'))).toBeUndefined()
+  })
 })

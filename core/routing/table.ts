@@ -1,4 +1,5 @@
 import type { Affinity, Deployment } from '../rollout/deployment.ts'
+import { isFinished, type Rollout, sharesOf } from '../rollout/rollout.ts'
 import { type Arm, probabilities, thresholds } from './draw.ts'
 
 export type { Arm } from './draw.ts'
@@ -48,6 +49,31 @@ export function routingTable(deployment: Deployment, baselineBp = 0): RoutingTab
     ...(split && { canary: split.canary.version }),
     salt: split?.salt ?? '',
     counting: weightBp > 0 && weightBp < 10_000,
+    ...edges,
+    stratum: probabilities(edges),
+    ...(affinity && { affinity }),
+  })
+}
+
+/**
+ * The table of a running rollout, frozen; undefined once it is over, when the deployment's is used. It counts in every
+ * phase: while the canary prepares the baseline's latency is learned, and what is held or paused may still be a breach.
+ */
+export function rolloutTable(rollout: Rollout): RoutingTable | undefined {
+  if (isFinished(rollout)) return undefined
+  const { model, serial, revision, stable, canary, salt, affinity } = rollout
+  const { weightBp, baselineBp } = sharesOf(rollout)
+  const edges = thresholds(weightBp, baselineBp)
+  return Object.freeze({
+    model,
+    serial,
+    revision,
+    weightBp,
+    baselineBp,
+    stable: stable.version,
+    canary: canary.version,
+    salt,
+    counting: weightBp + baselineBp > 0,
     ...edges,
     stratum: probabilities(edges),
     ...(affinity && { affinity }),

@@ -60,13 +60,6 @@ export function quantileOf(cdf: ScoreCdf, share: number): number {
   return (low + high) / 2
 }
 
-/** The largest gap between two distribution functions. */
-export function ksDistance(a: ScoreCdf, b: ScoreCdf): number {
-  let largest = 0
-  for (let i = 0; i <= 2000; i++) largest = Math.max(largest, Math.abs(a(i / 2000) - b(i / 2000)))
-  return largest
-}
-
 /** The share of each bin between the edges. */
 export function binShares(cdf: ScoreCdf, edges: readonly number[]): number[] {
   const sums = [0, ...edges.map(cdf), 1]

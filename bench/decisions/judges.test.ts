@@ -10,21 +10,21 @@ function runOf(part: string, run = 0): Outcome {
 }
 
 test('errors counted when they end condemn the version whose errors are quick; counted when drawn they do not', () => {
-  const { rollbackAt, oldRollbackAt } = runOf("the canary's at once")
+  const { rollbackAt, plainRollbackAt } = runOf("the canary's at once")
   expect(rollbackAt).toBe(Number.POSITIVE_INFINITY)
-  expect(oldRollbackAt).toBeLessThan(10_000)
+  expect(plainRollbackAt).toBeLessThan(10_000)
 })
 
 test('without the requests that callers gave up a canary that hangs is proven', () => {
-  const { promotionAt, oldPromotionAt } = runOf('a canary that hangs')
+  const { promotionAt, plainPromotionAt } = runOf('a canary that hangs')
   expect(promotionAt).toBe(Number.POSITIVE_INFINITY)
-  expect(oldPromotionAt).toBeLessThan(125_000)
+  expect(plainPromotionAt).toBeLessThan(125_000)
 })
 
 test('beside all of stable a canary that computes longer is proven, for it has smaller batches', () => {
-  const { promotionAt, oldPromotionAt } = runOf('computes 1.5 x as long')
+  const { promotionAt, plainPromotionAt } = runOf('computes 1.5 x as long')
   expect(promotionAt).toBe(Number.POSITIVE_INFINITY)
-  expect(oldPromotionAt).toBeLessThan(125_000)
+  expect(plainPromotionAt).toBeLessThan(125_000)
 })
 
 test('after the flag of a broken draw there is no verdict', () => {
@@ -36,5 +36,5 @@ test('after the flag of a broken draw there is no verdict', () => {
 test('an arm that retries keep condemns a healthy version; with a draw for each attempt it stays', () => {
   const runs = [0, 1, 2].map((run) => runOf('clients that try 4 times more', run))
   expect(runs.filter(({ rollbackAt }) => Number.isFinite(rollbackAt))).toEqual([])
-  expect(runs.filter(({ oldRollbackAt }) => Number.isFinite(oldRollbackAt)).length).toBeGreaterThan(1)
+  expect(runs.filter(({ plainRollbackAt }) => Number.isFinite(plainRollbackAt)).length).toBeGreaterThan(1)
 })

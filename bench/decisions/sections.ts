@@ -208,7 +208,7 @@ const power: Section = {
   },
 }
 
-/** Fleets request by request: how often each figure came, by the old way and by ours, and what it may be. */
+/** Fleets request by request: how often each figure came, by the plain way and by ours, and what it may be. */
 function requestLevel(
   title: string,
   about: string,
@@ -229,7 +229,7 @@ function requestLevel(
         ['scenario', 'rolled back', 'the plain way', 'proven good', 'the plain way', 'draw held broken'],
         ...experiments.map(({ name }) => [
           bare(name),
-          ...['rollbackAt', 'oldRollbackAt', 'promotionAt', 'oldPromotionAt', 'mismatchAt'].map((field) =>
+          ...['rollbackAt', 'plainRollbackAt', 'promotionAt', 'plainPromotionAt', 'mismatchAt'].map((field) =>
             seen(outcomes.get(name)!, field),
           ),
         ]),

@@ -1,12 +1,4 @@
-import {
-  type EarlyCounts,
-  type FinalCounts,
-  type LabelCounts,
-  mergeWindows,
-  type Released,
-  type StratumCell,
-  type Window,
-} from '@coalmine/core/evidence/counts.ts'
+import { mergeWindows, type Released, type Window } from '@coalmine/core/evidence/counts.ts'
 import type { Sampler } from './sample.ts'
 
 /** The same windows as so many processes would have counted them, in any order, merged again. */
@@ -32,8 +24,6 @@ export function shuffledThrough(
     labels: mergeWindows<'labels'>('labels', shuffled(sampler, shards(labels as Window<'labels'>[]))),
   }
 }
-
-export type AnyCounts = EarlyCounts | FinalCounts | LabelCounts | StratumCell
 
 /** Splits every count in a structure at random. */
 function split<C>(sampler: Sampler, counts: C, processes: number): C[] {

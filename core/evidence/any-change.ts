@@ -14,7 +14,7 @@ const binBets: LinearBets = {
 }
 
 /**
- * Kernel K5: any change of a distribution over bins or labels. Sharp null: arm and bin are independent. Nothing is
+ * Any change of a distribution over bins or labels. Sharp null: arm and bin are independent. Nothing is
  * tolerated, so it belongs to diagnosis and to models that must answer identically. At most 12 bins are useful.
  *
  * @returns ln E: the sum over bins, as the product of the bins' mixtures is the mixture under a product prior

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { StatisticalPolicy } from '../rollout/policy.ts'
 import { assess, loudestGroup } from './assessment.ts'
+import type { StatisticalPolicy } from './comparison.ts'
 import { GROUPS, type Group } from './counts.ts'
 import { type Evidence, observe, startEvidence } from './evidence.ts'
 import { evidencePlan } from './evidence-plan.ts'

@@ -1,4 +1,4 @@
-import type { Comparison, StatisticalPolicy } from '../rollout/policy.ts'
+import type { Comparison, StatisticalPolicy } from './comparison.ts'
 import { GROUPS, type Group } from './counts.ts'
 import { type Evidence, logPromotion, type PerGroup } from './evidence.ts'
 import { evidencePlan, type PlacedComparison, type PlacedMixture } from './evidence-plan.ts'

@@ -2,7 +2,7 @@ import { type LinearBets, perStratum } from './linear-bets.ts'
 import { expit, logit } from './logarithms.ts'
 
 /**
- * Kernel K1: two arms, one bad event a request, and the affine null p_canary <= slope * p_stable + offset (rollback)
+ * Two arms, one bad event a request, and the affine null p_canary <= slope * p_stable + offset (rollback)
  * or >= (promotion). Growth-rate optimal e-values against a convex null: q over its reverse information projection
  * (Grunwald, de Heide and Koolen, "Safe testing", 2024; for slope 1 and offset 0 the conditional form of Lindon and
  * Malek, 2022). Cells: canary hit, canary miss, control hit, control miss.

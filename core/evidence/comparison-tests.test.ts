@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Comparison, RateBound } from '../rollout/policy.ts'
+import type { Comparison, RateBound } from './comparison.ts'
 import { type AnyTest, comparisonTests, declaredEdges, lineOf } from './comparison-tests.ts'
 import { type EarlyCounts, NO_EARLY_COUNTS, type StratumCell } from './counts.ts'
 import { latencyReference, learned, startLearning } from './latency-reference.ts'

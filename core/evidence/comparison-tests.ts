@@ -1,4 +1,3 @@
-import type { Comparison, Latency, RateBound, ScoreDistribution } from '../rollout/policy.ts'
 import {
   EDGE_EFFECTS,
   EDGE_NUISANCE,
@@ -9,6 +8,7 @@ import {
   shiftedPromotionBets,
   WIDE_NUISANCE,
 } from './bernoulli.ts'
+import type { Comparison, Latency, RateBound, ScoreDistribution } from './comparison.ts'
 import type { Group, StratumCell } from './counts.ts'
 import { normalScores, TAIL_QUANTILES } from './latency-reference.ts'
 import { binBeyond, binWithin, LATENCY_BINS, unshiftedBins } from './latency-scale.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Comparison, ScoreDistribution, StatisticalPolicy } from '../rollout/policy.ts'
 import { assess } from './assessment.ts'
 import { promotionBets, shiftedPromotionBets } from './bernoulli.ts'
+import type { Comparison, ScoreDistribution, StatisticalPolicy } from './comparison.ts'
 import { comparisonTests } from './comparison-tests.ts'
 import { type EarlyCounts, type FinalCounts, NO_EARLY_COUNTS, type Stratum, type Window } from './counts.ts'
 import { beginStep, type Evidence, observe, startEvidence } from './evidence.ts'

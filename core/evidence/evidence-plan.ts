@@ -1,4 +1,4 @@
-import type { Comparison, Guardrail, StatisticalPolicy } from '../rollout/policy.ts'
+import type { Comparison, Guardrail, StatisticalPolicy } from './comparison.ts'
 import { type AnyTest, type ComparisonTests, comparisonTests } from './comparison-tests.ts'
 import type { Group } from './counts.ts'
 import type { References } from './references.ts'
@@ -67,6 +67,8 @@ export interface EvidencePlan {
   /** Where the bets of a group's rollback tests lie, and those of its promotion tests. */
   readonly rollback: Readonly<Record<Group, readonly Stretch[]>>
   readonly promotion: Readonly<Record<Group, readonly Stretch[]>>
+  /** What a promoted version is watched by: all but latency, which has no equally loaded pair then. */
+  readonly watched: Readonly<Record<Group, readonly Stretch[]>>
   /** Canary against all of stable, then canary against baseline. */
   readonly sampleRatioAt: readonly [number, number]
   readonly wealth: number
@@ -75,6 +77,9 @@ export interface EvidencePlan {
   readonly workspace: Workspace
   readonly readsLatency: boolean
 }
+
+/** More bets than this, and the evidence of a rollout would not fit into the 16 kB that each tick commits. */
+export const BETS_MAX = 1650
 
 const plans = new WeakMap<References, WeakMap<StatisticalPolicy, EvidencePlan>>()
 
@@ -160,6 +165,14 @@ function placed(policy: StatisticalPolicy, references: References): EvidencePlan
     comparisons,
     tests: byGroup((group) => comparisons.flatMap((placed) => listed(placed, group))),
     rollback: byGroup((group) => stretches(rollback.filter((mixture) => mixture.group === group))),
+    watched: byGroup((group) =>
+      stretches(
+        comparisons
+          .filter(({ comparison }) => comparison.metric !== 'latency')
+          .flatMap((placed) => placed.rollback)
+          .filter((mixture) => mixture.group === group),
+      ),
+    ),
     promotion: byGroup((group) => stretches(promotion.filter(({ test }) => test.group === group))),
     sampleRatioAt: [wealth, wealth + ratios],
     wealth: wealth + 2 * ratios,

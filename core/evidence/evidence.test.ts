@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { StatisticalPolicy } from '../rollout/policy.ts'
 import { assess } from './assessment.ts'
+import type { StatisticalPolicy } from './comparison.ts'
 import { GROUPS, type Group, mergeWindows, NO_EARLY_COUNTS, type Released, type Window } from './counts.ts'
 import {
   beginStep,
@@ -480,4 +480,12 @@ test('requests of before a step do not prove it, though they are released in it 
     assessmentOf(apart, 'errors').logPromotion!,
     12,
   )
+})
+
+test('while a promoted version is watched, a comparison that is told nothing does not grow into an alarm', () => {
+  const watch = { canaryBp: 9900, baselineBp: 0 }
+  const start = startWatch(WIDEST_POLICY, beginStep(WIDEST_POLICY, started(), 0))
+  const after = observed(start, seconds(51, 100, 300, watch))
+  expect(assessmentOf(after, 'latency').logRollback).toBe(Number.NEGATIVE_INFINITY)
+  expect(assessmentOf(after, 'errors').logRollback).toBeLessThan(Math.log(300))
 })

@@ -1,6 +1,6 @@
-import type { StatisticalPolicy } from '../rollout/policy.ts'
 import type { Arm } from '../routing/draw.ts'
 import { detectorTick } from './change-detector.ts'
+import type { StatisticalPolicy } from './comparison.ts'
 import {
   GROUPS,
   type Group,
@@ -258,10 +258,12 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
     const share = Math.min(cash[group], restartShare(ticks[group], before.plannedSteps, stepBegins[group]))
     stepBegins[group] = false
     cash[group] -= share
-    for (const { from, to } of plan.rollback[group]) {
-      if (before.watching) detectorTick(wealth, factors, from, to)
-      else restartTick(wealth, factors, share, from, to)
+    if (before.watching) {
+      // A detector that is told nothing grows by 1 a tick: silence must not become an alarm.
+      for (const { from, to } of plan.watched[group]) detectorTick(wealth, factors, from, to)
+      return
     }
+    for (const { from, to } of plan.rollback[group]) restartTick(wealth, factors, share, from, to)
   }
 
   function close(): Evidence {

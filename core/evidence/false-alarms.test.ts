@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { StatisticalPolicy } from '../rollout/policy.ts'
 import { assess, loudestGroup } from './assessment.ts'
+import type { StatisticalPolicy } from './comparison.ts'
 import { observe, startEvidence } from './evidence.ts'
 import { latencyReference, learned, startLearning } from './latency-reference.ts'
 import {

@@ -4,7 +4,7 @@ import { type LinearBets, perStratum, uniformLogWeights } from './linear-bets.ts
 const STAKES = [0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85] as const
 
 /**
- * Kernel K2: the difference of the means of a value in [0, 1] between randomised arms. Null: sign * (mean of canary
+ * The difference of the means of a value in [0, 1] between randomised arms. Null: sign * (mean of canary
  * - mean of control) <= bound. Betting on the inverse-probability weighted difference (Waudby-Smith and Ramdas,
  * 2024), with a fixed mixture of bets in place of a plug-in one, so that the order of requests does not matter.
  * Cells: one for each of `values` in the canary, then in the control.

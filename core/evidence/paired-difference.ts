@@ -3,7 +3,7 @@ import { type LinearBets, uniformLogWeights } from './linear-bets.ts'
 const STAKES = [0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.9, 0.99] as const
 
 /**
- * Kernel K3: the mean of paired differences d in [-reach, reach], canary minus stable for the same request. Null:
+ * The mean of paired differences d in [-reach, reach], canary minus stable for the same request. Null:
  * E d <= bound. Randomisation does not protect it: the pairs must be distinct inputs, one unit for each input and
  * window, or identical versions are found different. Cells: one for each of `values`.
  *

@@ -3,7 +3,7 @@ import { type LinearBets, perStratum, uniformLogWeights } from './linear-bets.ts
 const TILTS = [0.08, 0.15, 0.25, 0.4, 0.65, 1, 1.6, 2.5] as const
 
 /**
- * Kernel K4: the whole distribution. Null: the canary's value is stochastically at most the shifted control's. A
+ * The whole distribution. Null: the canary's value is stochastically at most the shifted control's. A
  * canary in bin j counts as if it were in bin `unshifted[j]`, the lowest bin of the control that the shift can carry
  * to j, so that coarse bins make the null larger and never invalid. Cells: bins of the canary, then of the control.
  *

@@ -79,8 +79,8 @@ describe('a step', () => {
     expect(proofsOf(decided(back, advance))).toEqual(proofsOf(at2))
   })
 
-  test('leaves the deadline alone, unless a person goes on', () => {
-    expect(apply(stepping, advance, later, CONTROLLER).deadlineFromMs).toBe(START_MS)
+  test('is progress: the deadline starts anew, whoever goes on', () => {
+    expect(apply(stepping, advance, later, CONTROLLER).deadlineFromMs).toBe(later)
     expect(apply(stepping, { ...advance, proven: false }, later, 'ann').deadlineFromMs).toBe(later)
   })
 })

@@ -36,12 +36,7 @@ function moved(
     case 'begin':
       return enter({ ...rollout, deadlineFromMs: nowMs }, 0, decision.weightBp, nowMs)
     case 'advance':
-      return enter(
-        actor === CONTROLLER ? rollout : { ...rollout, deadlineFromMs: nowMs },
-        decision.step,
-        decision.weightBp,
-        nowMs,
-      )
+      return enter({ ...rollout, deadlineFromMs: nowMs }, decision.step, decision.weightBp, nowMs)
     case 'resume':
       return enter({ ...rollout, deadlineFromMs: nowMs }, decision.step, decision.weightBp, nowMs)
     case 'release':

@@ -1,5 +1,5 @@
 import type { Assessment } from '../evidence/assessment.ts'
-import type { Outcome, Phase } from './phase.ts'
+import type { HoldCause, Outcome, Phase } from './phase.ts'
 import type { Policy } from './policy.ts'
 
 /** All that a decision is made from, besides the policy. Small enough to keep beside each decision. */
@@ -37,7 +37,7 @@ export type Decision =
   | { readonly kind: 'ask-approval'; readonly because: string }
   | {
       readonly kind: 'hold'
-      readonly cause: 'no-traffic' | 'inconclusive' | 'sample-ratio-mismatch'
+      readonly cause: HoldCause
       readonly weightBp: number
       readonly because: string
     }
@@ -65,7 +65,7 @@ export type Decision =
   | { readonly kind: 'change-policy'; readonly policy: Policy; readonly because: string }
   | { readonly kind: 'restart'; readonly policy: Policy; readonly because: string }
 
-/** One row of the decision record, complete in itself: it can be replayed. */
+/** One row of the decision record. With the policy of its hash the controller's rows can be replayed. */
 export interface DecisionRecord {
   readonly model: string
   readonly serial: number

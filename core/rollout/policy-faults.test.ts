@@ -117,7 +117,14 @@ test.each([
     watched({ durationMs: 25 * HOUR }),
     'watch.for must not be longer than keepPrevious, or there is no way back',
   ],
-  [watched({ falseAlarmEveryMs: MINUTE }), 'watch.falseAlarmEvery must be at least a hundred intervals'],
+  [
+    watched({ durationMs: MINUTE, falseAlarmEveryMs: MINUTE }),
+    'watch.falseAlarmEvery must be at least a hundred intervals',
+  ],
+  [
+    watched({ falseAlarmEveryMs: HOUR / 2 }),
+    'watch.falseAlarmEvery must not be shorter than watch.for, or a false alarm is to be expected',
+  ],
 ] as [Policy, string][])('one fault, one sentence: %#', (policy, fault) => {
   expect(policyFaults(policy)).toEqual([fault])
 })

@@ -1,3 +1,4 @@
+import { quantileName } from '../evidence/comparison-tests.ts'
 import { TAIL_QUANTILES } from '../evidence/latency-reference.ts'
 import { isWeight } from '../routing/draw.ts'
 import type { Comparison, Policy, RateBound } from './policy.ts'
@@ -66,7 +67,7 @@ function comparisonFaults(comparison: Comparison): string[] {
         ...quantiles
           .filter((p) => !TAIL_QUANTILES.includes(p as 0.5))
           .map((p) =>
-            at(`quantiles are among ${TAIL_QUANTILES.map(quantileText).join(', ')}, not ${quantileText(p)}`),
+            at(`quantiles are among ${TAIL_QUANTILES.map(quantileName).join(', ')}, not ${quantileName(p)}`),
           ),
         ...(tolerate.relative >= 0 && tolerate.atLeastMs >= 0 ? [] : [at('tolerate must not be negative')]),
         ...(margin.relative >= tolerate.relative && margin.atLeastMs >= tolerate.atLeastMs
@@ -96,10 +97,6 @@ function comparisonFaults(comparison: Comparison): string[] {
 
 const LATENCY_MARGIN_MIN = 0.02
 
-function quantileText(p: number): string {
-  return `p${Number((p * 100).toPrecision(6))}`
-}
-
 function rateFaults(tolerate: RateBound, margin: RateBound): string[] {
   return [
     ...(tolerate.value >= 0 ? [] : ['tolerate must not be negative']),
@@ -126,6 +123,9 @@ function operationalFaults(policy: Policy): string[] {
     ...(watch === undefined || watch.durationMs <= keepPreviousMs
       ? []
       : ['watch.for must not be longer than keepPrevious, or there is no way back']),
+    ...(watch === undefined || watch.falseAlarmEveryMs >= watch.durationMs
+      ? []
+      : ['watch.falseAlarmEvery must not be shorter than watch.for, or a false alarm is to be expected']),
     ...(watch === undefined || watch.falseAlarmEveryMs >= intervalMs * 100
       ? []
       : ['watch.falseAlarmEvery must be at least a hundred intervals']),

@@ -28,11 +28,11 @@ export interface Rollout {
   /** The highest step that was entered; entering it again does not restart its proof. */
   readonly highestStep: number
   /**
-   * When the clock of the progress deadline started: the first step, or the last time a person went on. It is put
+   * When the clock of the progress deadline started: with the last step, or the last time a person went on. It is put
    * forward by what the rollout waited for approval or traffic.
    */
   readonly deadlineFromMs: number
-  /** When the last request was assigned to the canary, or its traffic began. */
+  /** The tick that last brought requests of the canary, or when its traffic began. */
   readonly canarySeenMs: number
   /** How often this pair of versions was judged, this time included. */
   readonly attempt: number

@@ -187,3 +187,18 @@ describe('while the canary prepares', () => {
     expect(() => prepared(inPhase('stepping', policy), references)).toThrow('stepping are fixed')
   })
 })
+
+test('a policy whose evidence would not fit into what a tick commits is refused with the reason', () => {
+  const classes = Array.from({ length: 40 }, () => 1 / 40)
+  const references = {
+    ...REFERENCES,
+    score: { edges: [0.5], shares: [0.5, 0.5], mean: 0.5, classes, unscored: 0 },
+  }
+  const guardrail = { name: 'classes', metric: 'score_distribution', distance: 'class_shares' } as const
+  const policy: Policy = { ...POLICY, guardrails: [{ ...guardrail, tolerate: 0.02, margin: 0.1, share: 1 }] }
+  expect(startRollout({ ...REQUEST, references, policy }, [])).toMatchObject({
+    kind: 'refused',
+    code: 'policy-invalid',
+    message: expect.stringMatching(/asks for \d{4} bets, and 1650 fit/),
+  })
+})

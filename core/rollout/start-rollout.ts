@@ -1,4 +1,5 @@
 import { learnBaseline, startEvidence } from '../evidence/evidence.ts'
+import { BETS_MAX, evidencePlan } from '../evidence/evidence-plan.ts'
 import type { References } from '../evidence/references.ts'
 import { changedStatistics } from './act.ts'
 import { nextSecond, retried } from './apply.ts'
@@ -73,6 +74,12 @@ export function startRollout(request: StartRequest, before: readonly Rollout[]):
       return { kind: 'started', rollout: retried(again, serial, nowMs, actor) }
     }
   }
+  const bets = evidencePlan(policy, references).wealth
+  if (bets > BETS_MAX)
+    return refused(
+      'policy-invalid',
+      `policy ${policy.name} asks for ${bets} bets, and ${BETS_MAX} fit into what a tick commits; compare fewer classes or scores`,
+    )
   if (request.cannotDecide.length > 0 && !request.force)
     return refused('cannot-be-decided', request.cannotDecide.join('; '))
   return {

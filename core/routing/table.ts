@@ -37,20 +37,16 @@ export function routingTable(deployment: Deployment, baselineBp = 0): RoutingTab
   const { model, revision, stable, split, affinity } = deployment
   if (stable === undefined) return undefined
   const weightBp = split?.weightBp ?? 0
-  const baseline = split === undefined ? 0 : baselineBp
-  const edges = thresholds(weightBp, baseline)
-  return Object.freeze({
+  return frozenTable({
     model,
     serial: split?.serial ?? 0,
     revision,
     weightBp,
-    baselineBp: baseline,
+    baselineBp: split === undefined ? 0 : baselineBp,
     stable: stable.version,
     ...(split && { canary: split.canary.version }),
     salt: split?.salt ?? '',
     counting: weightBp > 0 && weightBp < 10_000,
-    ...edges,
-    stratum: probabilities(edges),
     ...(affinity && { affinity }),
   })
 }
@@ -62,20 +58,22 @@ export function routingTable(deployment: Deployment, baselineBp = 0): RoutingTab
 export function rolloutTable(rollout: Rollout): RoutingTable | undefined {
   if (isFinished(rollout)) return undefined
   const { model, serial, revision, stable, canary, salt, affinity } = rollout
-  const { weightBp, baselineBp } = sharesOf(rollout)
-  const edges = thresholds(weightBp, baselineBp)
-  return Object.freeze({
+  const shares = sharesOf(rollout)
+  return frozenTable({
     model,
     serial,
     revision,
-    weightBp,
-    baselineBp,
+    ...shares,
     stable: stable.version,
     canary: canary.version,
     salt,
-    counting: weightBp + baselineBp > 0,
-    ...edges,
-    stratum: probabilities(edges),
+    counting: shares.weightBp + shares.baselineBp > 0,
     ...(affinity && { affinity }),
   })
+}
+
+/** What is drawn with and what is recorded of it come from the same two shares. */
+function frozenTable(named: Omit<RoutingTable, 'canaryEnd' | 'baselineStart' | 'stratum'>): RoutingTable {
+  const edges = thresholds(named.weightBp, named.baselineBp)
+  return Object.freeze({ ...named, ...edges, stratum: probabilities(edges) })
 }

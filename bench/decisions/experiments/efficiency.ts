@@ -1,9 +1,10 @@
+import { anyChangeLogE } from '@coalmine/core/evidence/any-change.ts'
 import type { AnyTest } from '@coalmine/core/evidence/comparison-tests.ts'
 import { binBeyond, LATENCY_BINS, latencyBin } from '@coalmine/core/evidence/latency-scale.ts'
 import { logEValue } from '@coalmine/core/evidence/linear-bets.ts'
 import { PAIRED, pairedDifferenceBets } from '@coalmine/core/evidence/paired-difference.ts'
 import type { Comparison } from '@coalmine/core/rollout/policy.ts'
-import { beta25, binShares, type ScoreCdf } from '../distributions.ts'
+import { beta25, binShares, DECILES, type ScoreCdf } from '../distributions.ts'
 import type { Experiment } from '../experiment.ts'
 import { normalCdf } from '../latency-shape.ts'
 import { type Counting, plainProcess } from '../plain-process.ts'
@@ -195,6 +196,31 @@ const fine = (cdf: ScoreCdf) =>
     Array.from({ length: 999 }, (_, i) => (i + 1) / 1000),
   )
 
+/** Any change of a distribution over ten bins, in which nothing is tolerated. */
+function anyChange(name: string, scoreCdf: ScoreCdf): Efficiency {
+  const pi = 0.05
+  const perLook = 25
+  const [stable, canary] = [binShares(beta25, DECILES), binShares(scoreCdf, DECILES)]
+  return {
+    name,
+    bound: waldBound(distributionInformation(fine(beta25), fine(scoreCdf), pi), ALPHA),
+    run: (seed) => {
+      const sampler = new Sampler(seedBytes(seed))
+      const counts = { pi, canary: new Float64Array(stable.length), control: new Float64Array(stable.length) }
+      const drawn = new Float64Array(stable.length)
+      for (let n = perLook; n < 200_000; n += perLook) {
+        const toCanary = sampler.binomial(perLook, pi)
+        sampler.multinomial(toCanary, canary, drawn)
+        for (const [bin, count] of drawn.entries()) counts.canary[bin]! += count
+        sampler.multinomial(perLook - toCanary, stable, drawn)
+        for (const [bin, count] of drawn.entries()) counts.control[bin]! += count
+        if (anyChangeLogE([counts]) >= Math.log(1 / ALPHA)) return { requests: n }
+      }
+      return { requests: 200_000 }
+    },
+  }
+}
+
 /** Pairs of the same request to both versions; the bound is for the sign of one difference. */
 function pairs(
   name: string,
@@ -288,6 +314,7 @@ export const RACES: readonly (Efficiency & { readonly limit?: number })[] = [
   { ...scoreRace('mean score + 0.05, means', 'mean', 0, MEAN_MOVED), limit: 1.8 },
   scoreRace('mean score + 0.05, edges', 'ks', 0, MEAN_MOVED),
   scoreRace('scores of another shape, edges', 'ks', 0, RESHAPED),
+  anyChange('scores of another shape, any change', RESHAPED),
   race('accuracy 90 to 87 %', {
     comparison: accuracy(0, 0.03),
     kind: 'rollback',

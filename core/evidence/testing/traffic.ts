@@ -1,6 +1,6 @@
-import type { StatisticalPolicy } from '../../rollout/policy.ts'
 import { type Arm, drawArm, probabilities, type Thresholds, thresholds } from '../../routing/draw.ts'
 import { seededRandom } from '../../routing/random.ts'
+import type { StatisticalPolicy } from '../comparison.ts'
 import type { EarlyCounts, FinalCounts, GroupCounts, LabelCounts, Stratum, Window } from '../counts.ts'
 import { LATENCY_BINS, latencyBin } from '../latency-scale.ts'
 import { ditheredKnot, KNOTS } from '../mean-difference.ts'

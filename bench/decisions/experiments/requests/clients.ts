@@ -44,7 +44,7 @@ export const ABORTS: readonly RequestLevel[] = [
       }))
       return judged(fleet, [
         evidenceJudge(ERRORS_ALONE, REFERENCES, 'promotionAt'),
-        named(errorsWithoutAborted(ERRORS, REFERENCES), { promotionAt: 'oldPromotionAt' }),
+        named(errorsWithoutAborted(ERRORS, REFERENCES), { promotionAt: 'plainPromotionAt' }),
       ]).outcome
     },
   },
@@ -82,7 +82,7 @@ export const RETRIES: RequestLevel = {
     ...judged(retryingFleet(seed, {}), [evidenceJudge(ERRORS_ALONE, REFERENCES, 'rollbackAt')]).outcome,
     // The arm of a request's id, which a client keeps when it tries again.
     ...judged(retryingFleet(seed, { draws: stickyDraws(seed) }), [
-      named(evidenceJudge(ERRORS_ALONE, REFERENCES, 'rollbackAt'), { rollbackAt: 'oldRollbackAt' }),
+      named(evidenceJudge(ERRORS_ALONE, REFERENCES, 'rollbackAt'), { rollbackAt: 'plainRollbackAt' }),
     ]).outcome,
   }),
 }

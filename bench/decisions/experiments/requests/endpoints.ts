@@ -13,8 +13,8 @@ import {
   NO_FALSE_ROLLBACK,
   NO_MISMATCH,
   NOTHING_TOLERATED,
-  oldWay,
   plainService,
+  plainWay,
   REFERENCES,
   type RequestLevel,
   threeOf,
@@ -64,8 +64,8 @@ export const STALLED: readonly RequestLevel[] = STALLS.flatMap(([name, stall]) =
       run: (seed) =>
         judged(stalledFleet(seed, weightBp, stall, 1), [
           evidenceJudge(NOTHING_TOLERATED, KNOWING_LATENCY, 'rollbackAt'),
-          ...oldWay(seed, () =>
-            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          ...plainWay(seed, () =>
+            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'plainRollbackAt' }),
           ),
         ]).outcome,
     },
@@ -75,8 +75,8 @@ export const STALLED: readonly RequestLevel[] = STALLS.flatMap(([name, stall]) =
       run: (seed) =>
         judged(stalledFleet(seed, weightBp, stall, AT_LATENCY_MARGIN), [
           evidenceJudge(P95_ALONE, KNOWING_LATENCY, 'promotionAt'),
-          ...oldWay(seed, () =>
-            named(requestLevelLatency(P95, REFERENCES, 'promotion'), { promotionAt: 'oldPromotionAt' }),
+          ...plainWay(seed, () =>
+            named(requestLevelLatency(P95, REFERENCES, 'promotion'), { promotionAt: 'plainPromotionAt' }),
           ),
         ]).outcome,
     },
@@ -101,8 +101,8 @@ export const BATCHED: readonly RequestLevel[] = [
       run: (seed) =>
         judged(batchedFleet(seed, weightBp, 1), [
           evidenceJudge(NOTHING_TOLERATED, REFERENCES, 'rollbackAt'),
-          ...oldWay(seed, () =>
-            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'oldRollbackAt' }),
+          ...plainWay(seed, () =>
+            named(requestLevelLatency(LATENCY, REFERENCES, 'rollback'), { rollbackAt: 'plainRollbackAt' }),
           ),
         ]).outcome,
     }),
@@ -113,7 +113,7 @@ export const BATCHED: readonly RequestLevel[] = [
     run: (seed) =>
       judged(batchedFleet(seed, 500, 1.5), [
         evidenceJudge(policyOf([LATENCY]), REFERENCES, 'promotionAt'),
-        named(requestLevelLatency(LATENCY, REFERENCES, 'promotion'), { promotionAt: 'oldPromotionAt' }),
+        named(requestLevelLatency(LATENCY, REFERENCES, 'promotion'), { promotionAt: 'plainPromotionAt' }),
       ]).outcome,
   },
 ]

@@ -49,8 +49,8 @@ export const BREAKER: RequestLevel = {
     ]).outcome,
     ...judged(breakerFleet(seed, concealed), [
       named(evidenceJudge(ERRORS_WITH_TOLERANCE, REFERENCES, 'promotionAt'), {
-        promotionAt: 'oldPromotionAt',
-        mismatchAt: 'oldMismatchAt',
+        promotionAt: 'plainPromotionAt',
+        mismatchAt: 'plainMismatchAt',
       }),
     ]).outcome,
   }),
@@ -118,7 +118,7 @@ export const LAG: RequestLevel = {
     }))
     return judged(fleet, [
       evidenceJudge(ERRORS_ALONE, slowly, 'rollbackAt'),
-      named(errorsAtCompletion(ERRORS, slowly), { rollbackAt: 'oldRollbackAt' }),
+      named(errorsAtCompletion(ERRORS, slowly), { rollbackAt: 'plainRollbackAt' }),
     ]).outcome
   },
 }

@@ -61,7 +61,7 @@ function editedRun(seed: string, before: Policy, after: Policy, margin: number):
   })
   return {
     promotionAt: crossings.promotionAt,
-    oldPromotionAt: old.promotionAt,
+    plainPromotionAt: old.promotionAt,
     attempts: rollout.attempt,
   }
 }

@@ -34,12 +34,12 @@ export const NO_FALSE_PROMOTION: Limit = { figure: 'promotionAt', may: BETA }
 export const NO_MISMATCH: Limit = { figure: 'mismatchAt', may: Math.exp(-MISMATCH_LOG_E) }
 export const NEVER_PROMOTED: Limit = { figure: 'promotionAt', may: 'never' }
 
-/** What the old way comes to is shown by some of the runs. */
-const RUNS_WITH_OLD_WAY = 200
+/** What the plain way comes to is shown by some of the runs. */
+const RUNS_WITH_PLAIN_WAY = 200
 
-/** The judge of the old way, in the runs that show it. */
-export function oldWay(seed: string, judge: () => Judge): Judge[] {
-  return Number(seed.split('/').at(-1)) < RUNS_WITH_OLD_WAY ? [judge()] : []
+/** The judge of the plain way, in the runs that show it. */
+export function plainWay(seed: string, judge: () => Judge): Judge[] {
+  return Number(seed.split('/').at(-1)) < RUNS_WITH_PLAIN_WAY ? [judge()] : []
 }
 
 const RATE = 500

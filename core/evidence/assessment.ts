@@ -1,11 +1,8 @@
 import type { Comparison, StatisticalPolicy } from './comparison.ts'
 import { GROUPS, type Group } from './counts.ts'
-import { type Evidence, logPromotion, type PerGroup } from './evidence.ts'
+import { type Evidence, logMismatch, logPromotion, type PerGroup } from './evidence.ts'
 import { evidencePlan, type PlacedComparison, type PlacedMixture } from './evidence-plan.ts'
-import { logMixture } from './linear-bets.ts'
-import { logAddExp } from './logarithms.ts'
 import { worthOf } from './restart-mixture.ts'
-import { sampleRatioBets } from './sample-ratio.ts'
 import { type ArmTally, controlLikeCanary, totalOf } from './tally.ts'
 
 /**
@@ -40,8 +37,10 @@ export interface Assessment {
   readonly comparisons: readonly ComparisonAssessment[]
   /** ln of the sum of share times rollback e-value, in each watermark group; signals are not in it. */
   readonly logRollback: PerGroup<number>
-  /** ln of the evidence that the draw is not the configured one. */
+  /** ln of the evidence that the draw is not the configured one, as it stands. */
   readonly logMismatch: number
+  /** That evidence was enough once; what came later does not take it back. */
+  readonly drawIsBroken: boolean
   readonly canary: ArmTally
   /** All of stable, each stratum weighted as it is in the canary: rates of the two may be set side by side. */
   readonly control: ArmTally
@@ -58,19 +57,15 @@ export function assess(policy: StatisticalPolicy, evidence: Evidence): Assessmen
     if (placed.share !== undefined) for (const { group, value } of looks) rollback[group] += value
     comparisons.push(assessComparison(policy, evidence, placed, looks, canary))
   }
-  const [all, pair] = plan.sampleRatioAt
   return {
     comparisons,
     logRollback: {
-      early: Math.log(rollback.early),
-      final: Math.log(rollback.final),
-      labels: Math.log(rollback.labels),
+      early: finiteLog(rollback.early),
+      final: finiteLog(rollback.final),
+      labels: finiteLog(rollback.labels),
     },
-    logMismatch:
-      logAddExp(
-        logMixture(sampleRatioBets.logWeights, evidence.wealth, all),
-        logMixture(sampleRatioBets.logWeights, evidence.wealth, pair),
-      ) - Math.LN2,
+    logMismatch: logMismatch(evidence.wealth, plan),
+    drawIsBroken: evidence.broken.draw,
     canary,
     control: controlLikeCanary(evidence.tally),
   }
@@ -90,9 +85,13 @@ interface Look {
   readonly worst: string
 }
 
-function look({ wealth, cash, watching }: Evidence, { group, share, size, tests }: PlacedMixture): Look {
-  // Where nothing can get worse there are no bets, and E = 1.
-  if (size === 0) return { group, value: share, worst: tests[0]?.test.label ?? 'nothing' }
+function look(
+  { wealth, cash, watching, broken }: Evidence,
+  { group, share, size, tests }: PlacedMixture,
+): Look {
+  // Where nothing can get worse there are no bets, and E = 1; where labels are lost by one arm they accuse nobody.
+  if (size === 0 || (group === 'labels' && broken.labels))
+    return { group, value: share, worst: tests[0]?.test.label ?? 'nothing' }
   let onBets = 0
   let most = Number.NEGATIVE_INFINITY
   let worst = 'nothing'
@@ -113,22 +112,40 @@ function assessComparison(
   looks: readonly Look[],
   canary: ArmTally,
 ): ComparisonAssessment {
+  const reason = unprovable(evidence, comparison, promotion, untestable)
   let loudest: Pick<Look, 'value' | 'worst'> = looks[0] ?? NO_LOOK
   for (const one of looks) if (one.value > loudest.value) loudest = one
   const base = {
     name: comparison.name,
     metric: comparison.metric,
     ...(share !== undefined && { share }),
-    logRollback: Math.log(loudest.value),
+    logRollback: finiteLog(loudest.value),
     worst: loudest.worst,
-    ...(untestable === undefined && promotion.length > 0
-      ? proof(evidence, promotion)
-      : { untestable: untestable ?? 'there is nothing to prove' }),
+    ...(reason === undefined ? proof(evidence, promotion) : { untestable: reason }),
   }
   // A detector that watches proves nothing; its alarm is a matter of time between false ones, not of this risk.
   if (evidence.watching) return { ...base, verdict: 'undecided' }
   const seen = comparison.metric === 'accuracy' ? canary.labelled : canary.requests
   return { ...base, verdict: verdictOf(base, risk, seen) }
+}
+
+/** Why nothing can be proven; undefined where something can. */
+function unprovable(
+  { broken }: Evidence,
+  { metric }: Comparison,
+  promotion: PlacedComparison['promotion'],
+  untestable: string | undefined,
+): string | undefined {
+  if (metric === 'accuracy' && broken.labels)
+    return 'labels come to one version more often than to the other, so what is labelled cannot be compared'
+  return untestable ?? (promotion.length === 0 ? 'there is nothing to prove' : undefined)
+}
+
+/** Far below all that evidence comes to: JSON, which keeps assessments, has no infinity. */
+export const LOG_OF_NOTHING = -1e9
+
+function finiteLog(value: number): number {
+  return value > 0 ? Math.log(value) : LOG_OF_NOTHING
 }
 
 /** Where nothing can be seen to get worse. */

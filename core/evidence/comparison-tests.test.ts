@@ -5,6 +5,7 @@ import { type EarlyCounts, NO_EARLY_COUNTS, type StratumCell } from './counts.ts
 import { latencyReference, learned, startLearning } from './latency-reference.ts'
 import { LATENCY_BINS, latencyBin } from './latency-scale.ts'
 import { logEValue } from './linear-bets.ts'
+import { KNOTS } from './mean-difference.ts'
 import { readEarly } from './reading.ts'
 import type { References } from './references.ts'
 import { HEALTHY, HORIZON_MS, healthyReferences, stratumOf } from './testing/traffic.ts'
@@ -137,8 +138,8 @@ describe('rejections', () => {
     expect(fed(allRollback(comparison)[0]!, early).cells).toEqual([2, 18, 1, 399])
   })
 
-  test('for promotion: what is open or was given up might have been refused', () => {
-    expect(fed(testsOf(comparison).promotion[0]!, early).cells).toEqual([7, 13, 3, 397])
+  test("for promotion: the canary's that are open or were given up might have been refused, stable's were not", () => {
+    expect(fed(testsOf(comparison).promotion[0]!, early).cells).toEqual([7, 13, 1, 399])
   })
 })
 
@@ -186,7 +187,14 @@ describe('latency', () => {
     cut: bins({ 10: 1 }),
     slow: 1,
   }
-  const baseline = { requests: 9, latency: bins({ [median - 1]: 4, [median]: 5 }) }
+  // Of the baseline's twelve: nine answered, one failed soon, one was given up as soon, one is open at the horizon.
+  const baseline = {
+    requests: 12,
+    errors: 1,
+    latency: bins({ [median - 1]: 4, [median]: 5 }),
+    cut: bins({ 10: 2 }),
+    slow: 1,
+  }
   const reading = earlyCell(canary, { requests: 200, latency: bins({ [median]: 200 }) }, baseline)
   const { rollback, promotion } = testsOf(comparison, known)
   const [whole, p50] = rollback[0]!.tests.map(({ test }) => test)
@@ -201,7 +209,7 @@ describe('latency', () => {
     ).toBe(true)
   })
 
-  test('the whole distribution: every request at the time that passed until it ended or the horizon came', () => {
+  test('the whole distribution: each at its latency or the horizon, but failures of the canary when they came, of the baseline at the latest', () => {
     const { pi, cells } = fed(whole!, reading)
     expect(pi).toBe(EACH_OF_TWO)
     const found = [...cells.entries()].filter(([, count]) => count > 0)
@@ -214,16 +222,18 @@ describe('latency', () => {
       [latencyBin(HORIZON_MS), 1],
       [LATENCY_BINS + median - 1, 4],
       [LATENCY_BINS + median, 5],
+      [LATENCY_BINS + latencyBin(HORIZON_MS), 1],
+      [LATENCY_BINS + LATENCY_BINS - 1, 2],
     ])
   })
 
-  test('a quantile for rollback: the canary beyond it by what is tolerated, the baseline beyond it; a failure is as fast as it was', () => {
-    expect(fed(p50!, reading)).toEqual({ pi: EACH_OF_TWO, cells: [5, 5, 5, 4] })
+  test('a quantile for rollback: the canary beyond it by what is tolerated, the baseline beyond it; a failure is as fast as it was in the canary and slow in the baseline', () => {
+    expect(fed(p50!, reading)).toEqual({ pi: EACH_OF_TWO, cells: [5, 5, 8, 4] })
   })
 
-  test('a quantile for promotion: the canary beyond it by the margin, or not answered at all', () => {
+  test('a quantile for promotion: the canary beyond it by the margin, or not answered at all; the baseline alike', () => {
     expect(promotion.map(({ label }) => label)).toEqual(['p50', 'p95'])
-    expect(fed(promotion[0]!, reading)).toEqual({ pi: EACH_OF_TWO, cells: [4, 6, 5, 4] })
+    expect(fed(promotion[0]!, reading)).toEqual({ pi: EACH_OF_TWO, cells: [4, 6, 8, 4] })
   })
 
   test('at unequal shares it is not judged: their loads differ, and with them their latencies', () => {
@@ -303,30 +313,30 @@ describe('scores', () => {
   })
 
   const few = withScore({ edges: [0.5], shares: [0.6, 0.4], classes: [0.6, 0.4], unscored: 0.1 })
-  // The canary's ten: three low, five high, two without a score; stable's hundred: fifty, forty, ten.
+  // The canary's twelve: three low, five high, two refused, two nobody knows. Stable's hundred: fifty, forty, three, seven.
   const reading = earlyCell(
-    { requests: 10, scores: [3, 5], classes: [3, 5] },
-    { requests: 90, scores: [45, 36], classes: [45, 36] },
-    { requests: 10, scores: [5, 4], classes: [5, 4] },
+    { requests: 12, rejected: 2, scores: [3, 5], classes: [3, 5] },
+    { requests: 90, rejected: 2, scores: [45, 36], classes: [45, 36] },
+    { requests: 10, rejected: 1, scores: [5, 4], classes: [5, 4] },
   )
 
   test.each(['ks', 'class_shares'] as const)(
-    '%s for rollback: more and less, and a request without a score is nothing',
+    '%s for rollback: more and less; what nobody knows is every event in stable and none in the canary, a refusal none',
     (distance) => {
       const tests = allRollback(scores(distance), few)
       expect(tests.map((test) => fed(test, reading).cells)).toEqual([
-        [5, 5, 40, 60],
-        [3, 7, 50, 50],
+        [5, 7, 47, 53],
+        [3, 9, 57, 43],
       ])
     },
   )
 
   test.each(['ks', 'class_shares'] as const)(
-    '%s for promotion: a request without a score is every event, in both arms',
+    '%s for promotion: what nobody knows is every event in the canary and none in stable, a refusal none',
     (distance) => {
       expect(testsOf(scores(distance), few).promotion.map((test) => fed(test, reading).cells)).toEqual([
-        [7, 3, 50, 50],
-        [5, 5, 60, 40],
+        [7, 5, 40, 60],
+        [5, 7, 50, 50],
       ])
     },
   )
@@ -338,27 +348,75 @@ describe('scores', () => {
     expect(labels([0.5, 0.3, 0.2])).toHaveLength(6)
   })
 
-  test('a mean for rollback: a request without a score lies at the mean of stable', () => {
-    const knots = Array.from({ length: 64 }, (_, knot) => (knot === 20 ? 3 : 0))
-    const cells = fed(
-      allRollback(scores('mean'))[0]!,
-      earlyCell({ requests: 5, knots }, { requests: 7, knots }),
-    ).cells
-    expect([cells[20], cells[64], cells[65 + 20], cells[65 + 64]]).toEqual([3, 2, 3, 4])
-    const [higher, lower] = allRollback(scores('mean', 0), REFERENCES)
-    for (const { bets } of [higher!, lower!]) {
-      const coefficients = bets.coefficients(0.3)
-      expect([coefficients[64], coefficients[129]].map((c) => Math.abs(c!))).toEqual([0, 0])
+  describe('a mean', () => {
+    const [LOWEST, HIGHEST, CENTRE] = [0, KNOTS - 1, KNOTS]
+    // Three of either arm have a score and one is refused; nobody knows one of the canary's and three of stable's.
+    const knots = Array.from({ length: KNOTS }, (_, knot) => (knot === 20 ? 3 : 0))
+    const means = earlyCell(
+      { requests: 5, rejected: 1, knots },
+      { requests: 5, rejected: 1, knots },
+      { requests: 2 },
+    )
+    const filled = (test: AnyTest) => {
+      const { cells } = fed(test, means)
+      const of = (from: number) =>
+        Object.fromEntries(
+          [...cells.slice(from, from + KNOTS + 1).entries()].filter(([, count]) => count > 0),
+        )
+      return { canary: of(0), stable: of(KNOTS + 1) }
     }
-  })
+    const mostLowInCanary = {
+      canary: { [LOWEST]: 1, 20: 3, [CENTRE]: 1 },
+      stable: { 20: 3, [HIGHEST]: 3, [CENTRE]: 1 },
+    }
+    const mostHighInCanary = {
+      canary: { 20: 3, [HIGHEST]: 1, [CENTRE]: 1 },
+      stable: { [LOWEST]: 3, 20: 3, [CENTRE]: 1 },
+    }
 
-  test('a mean for promotion: unscored is highest where higher is feared, lowest where lower is, so nothing is proven by silence', () => {
-    for (const { bets } of testsOf(scores('mean')).promotion) {
-      const coefficients = bets.coefficients(0.5)
-      for (let bet = 0; bet < bets.logWeights.length; bet++)
-        for (let knot = 0; knot < 64; knot++)
-          expect(coefficients[bet * 130 + 64]!).toBeLessThanOrEqual(coefficients[bet * 130 + knot]! + 1e-12)
-    }
+    test('for rollback: what nobody knows lies so that the canary is least higher, or least lower', () => {
+      const tests = allRollback(scores('mean'))
+      expect(tests.map(({ label }) => label)).toEqual(['higher mean score', 'lower mean score'])
+      expect(tests.map(filled)).toEqual([mostLowInCanary, mostHighInCanary])
+    })
+
+    test('for promotion: what nobody knows lies so that the canary is most higher, or most lower', () => {
+      const { promotion } = testsOf(scores('mean'))
+      expect(promotion.map(({ label }) => label)).toEqual([
+        'mean score not higher by the margin',
+        'mean score not lower by the margin',
+      ])
+      expect(promotion.map(filled)).toEqual([mostHighInCanary, mostLowInCanary])
+    })
+
+    test('a refused request lies at the mean of stable: in either arm it bets nothing', () => {
+      for (const { bets } of allRollback(scores('mean', 0))) {
+        const coefficients = bets.coefficients(0.3)
+        expect([CENTRE, KNOTS + 1 + CENTRE].map((cell) => Math.abs(coefficients[cell]!))).toEqual([0, 0])
+      }
+    })
+
+    test('no score that a request might have had gives a bet less: silence neither accuses nor proves', () => {
+      const least = (test: AnyTest, unknown: number, from: number) => {
+        const coefficients = test.bets.coefficients(0.5)
+        for (let bet = 0; bet < test.bets.logWeights.length; bet++) {
+          const at = bet * test.bets.cells + from
+          const all = coefficients.subarray(at, at + KNOTS + 1)
+          expect(all[unknown]).toBe(Math.min(...all))
+        }
+      }
+      const { rollback, promotion } = testsOf(scores('mean'))
+      const [higher, lower] = rollback[0]!.tests.map(({ test }) => test)
+      const [notHigher, notLower] = promotion
+      for (const test of [higher!, notLower!]) {
+        least(test, LOWEST, 0)
+        least(test, HIGHEST, KNOTS + 1)
+      }
+      for (const test of [lower!, notHigher!]) {
+        least(test, HIGHEST, 0)
+        least(test, LOWEST, KNOTS + 1)
+      }
+    })
   })
 
   test('a margin that leaves no room cannot be proven, and that is said', () => {

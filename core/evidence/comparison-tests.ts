@@ -153,10 +153,15 @@ function rejectedTests({ tolerate, margin }: RateComparison, references: Referen
     bets,
     windowed,
     read: ({ stratum, canary, control }, out) => {
-      // Open at the horizon or given up by their callers: nobody knows what would have come.
-      const hits = ({ counts, notAnswered }: ArmReading) =>
-        counts.rejected + (unknown ? notAnswered - counts.errors : 0)
-      writeHits(out, hits(canary), canary.counts.requests, hits(control), control.counts.requests)
+      // Open at the horizon or given up by their callers: nobody knows what would have come, and that proves nothing.
+      const open = unknown ? canary.notAnswered - canary.counts.errors : 0
+      writeHits(
+        out,
+        canary.counts.rejected + open,
+        canary.counts.requests,
+        control.counts.rejected,
+        control.counts.requests,
+      )
       return pooledPi(stratum)
     },
   })
@@ -192,8 +197,9 @@ const GATE_BETS = TAIL_QUANTILES.map((p) => shiftedPromotionBets(1 - p))
 
 /**
  * Half on the whole distribution, half on steps at the tail quantiles: steps find pure tail regressions, the whole
- * distribution finds shifts sooner. In windows, because endpoints stall. A request that failed or was given up has
- * its elapsed time for rollback, where errors are another guardrail's, and is as slow as can be for promotion.
+ * distribution finds shifts sooner. In windows, because endpoints stall. A request that failed or was given up is as
+ * slow as can be for promotion. For rollback, where errors are another guardrail's, a canary's has its elapsed time and
+ * a control's is as slow as can be: a canary must not look slow beside a version that fails fast.
  */
 function latencyTests(
   { quantiles, tolerate, margin }: Latency,
@@ -216,7 +222,7 @@ function latencyTests(
       const [pi, control] = pairOf(reading)
       if (silent || pi === 0) return 0
       writeBins(reading.canary.elapsed, out, 0)
-      writeBins(control.elapsed, out, LATENCY_BINS)
+      writeBins(control.atLatest, out, LATENCY_BINS)
       return pi
     },
   }
@@ -235,7 +241,7 @@ function latencyTests(
           out,
           countFrom(reading.canary.elapsed, canary),
           reading.canary.counts.requests,
-          countFrom(pair.elapsed, control),
+          countFrom(pair.atLatest, control),
           pair.counts.requests,
         )
         return pi
@@ -352,93 +358,112 @@ function classTests({ tolerate, margin }: ScoreDistribution, score: ScoreReferen
   return shareTests(events, tolerate, margin, score, scored)
 }
 
+/** Requests of which nobody knows what their score would have been: not scored, and not refused either. */
+function unscored({ counts }: ArmReading, scored: number): number {
+  return Math.max(0, counts.requests - scored - counts.rejected)
+}
+
 /**
- * Two-sided comparison of shares. A request without a score is nothing for rollback (an outage is no change of
- * scores) and every event for promotion (an unknown score proves nothing), in both arms alike.
+ * Two-sided comparison of shares. What has no score speaks for the canary where it is accused and against it where it
+ * is to be proven: an event of the control's for rollback, of the canary's for promotion, and none otherwise. So
+ * neither an outage nor a stable version that fails changes the scores.
  */
 function shareTests(
   events: readonly ScoreEvent[],
   tolerate: number,
   margin: number,
-  { unscored }: ScoreReference,
+  reference: ScoreReference,
   scored: (arm: ArmReading) => number = ({ scoredFrom }) => from(scoredFrom, 0),
 ): ComparisonTests {
   if (events.length === 0)
     return { rollback: [], promotion: [], untestable: 'the reference has one value of the score only' }
-  const test = (label: string, bets: LinearBets, hits: (arm: ArmReading) => number): Test<'early'> => ({
+  const test = (
+    { label, hits }: ScoreEvent,
+    bets: LinearBets,
+    unknownOf: 'canary' | 'control',
+  ): Test<'early'> => ({
     label,
     group: 'early',
     bets,
     windowed: false,
     read: ({ stratum, canary, control }, out) => {
-      writeHits(out, hits(canary), canary.counts.requests, hits(control), control.counts.requests)
+      const unknown = (arm: ArmReading) => unscored(arm, scored(arm))
+      writeHits(
+        out,
+        hits(canary) + (unknownOf === 'canary' ? unknown(canary) : 0),
+        canary.counts.requests,
+        hits(control) + (unknownOf === 'control' ? unknown(control) : 0),
+        control.counts.requests,
+      )
       return pooledPi(stratum)
     },
   })
   const line = (offset: number): Line => ({ slope: 1, offset })
+  const known = 1 - reference.unscored
   return {
     rollback: [
       mixture(
         'early',
         1,
-        events.map(({ label, share, hits }) =>
-          test(
-            label,
-            rollbackBets(inside(share * (1 - unscored)), line(tolerate), EDGE_NUISANCE, EDGE_EFFECTS),
-            hits,
-          ),
-        ),
+        events.map((event) => {
+          const share = inside(event.share * known + reference.unscored)
+          const bets = rollbackBets(share, line(tolerate), EDGE_NUISANCE, EDGE_EFFECTS)
+          return test(event, bets, 'control')
+        }),
       ),
     ],
     ...provable(
-      events.map(({ label, share, hits }) =>
-        test(
-          label,
-          promotionBets(inside(share * (1 - unscored) + unscored), line(margin), WIDE_NUISANCE),
-          (arm) => hits(arm) + arm.counts.requests - scored(arm),
-        ),
+      events.map((event) =>
+        test(event, promotionBets(inside(event.share * known), line(margin), WIDE_NUISANCE), 'canary'),
       ),
     ),
   }
 }
 
+/**
+ * Two-sided comparison of means. A score that nobody knows is the one that speaks for the canary where it is accused,
+ * and the one that speaks against it where it is to be proven. A refused request has none and counts as the centre.
+ */
 function meanTests({ tolerate, margin }: ScoreDistribution, { mean }: ScoreReference): ComparisonTests {
   const n = KNOT_VALUES.length
-  // One cell more than there are knots, for requests without a score.
-  const test = (label: string, sign: 1 | -1, bound: number, unscoredAs: number): Test<'early'> => ({
+  const [lowest, highest] = [0, n - 1]
+  const test = (label: string, sign: 1 | -1, bound: number, unknownOfCanary: number): Test<'early'> => ({
     label,
     group: 'early',
-    bets: meanDifferenceBets([...KNOT_VALUES, unscoredAs], mean, bound, sign),
+    bets: meanDifferenceBets([...KNOT_VALUES, mean], mean, bound, sign),
     windowed: false,
     read: ({ stratum, canary, control }, out) => {
-      writeKnots(out, 0, canary)
-      writeKnots(out, n + 1, control)
+      writeKnots(out, 0, canary, unknownOfCanary)
+      writeKnots(out, n + 1, control, unknownOfCanary === lowest ? highest : lowest)
       return pooledPi(stratum)
     },
   })
   return {
     rollback: [
       mixture('early', 1, [
-        test('higher mean score', 1, tolerate, mean),
-        test('lower mean score', -1, tolerate, mean),
+        test('higher mean score', 1, tolerate, lowest),
+        test('lower mean score', -1, tolerate, highest),
       ]),
     ],
     promotion: [
-      test('mean score not higher by the margin', -1, -margin, 1),
-      test('mean score not lower by the margin', 1, -margin, 0),
+      test('mean score not higher by the margin', -1, -margin, highest),
+      test('mean score not lower by the margin', 1, -margin, lowest),
     ],
   }
 }
 
-function writeKnots(out: Float64Array, at: number, { counts: { knots, requests } }: ArmReading): void {
+/** One cell a knot, and one for refused requests. */
+function writeKnots(out: Float64Array, at: number, arm: ArmReading, unknownKnot: number): void {
   const n = KNOT_VALUES.length
+  const { knots, rejected } = arm.counts
   let scored = 0
   for (let i = 0; i < n; i++) {
     const count = knots[i] ?? 0
     out[at + i] = count
     scored += count
   }
-  out[at + n] = requests - scored
+  out[at + unknownKnot]! += unscored(arm, scored)
+  out[at + n] = rejected
 }
 
 function writeHits(

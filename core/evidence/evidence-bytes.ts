@@ -24,6 +24,7 @@ interface Header {
   readonly latency: boolean
   readonly learning: boolean
   readonly watching: boolean
+  readonly broken: Evidence['broken']
   readonly firstSecond?: number
 }
 
@@ -43,7 +44,7 @@ const TALLY_COUNTS = Object.keys({
 /** Throws a RangeError for counts that are not whole. */
 export function encodeEvidence(evidence: Evidence): Uint8Array {
   const { references, learning, wealth, anchors, cash, ticks, stepBegins, plannedSteps, ...others } = evidence
-  const { cursor, tally, watching, firstSecond, stepSecond, ...left } = others
+  const { cursor, tally, watching, firstSecond, stepSecond, fromSecond, broken, ...left } = others
   // What evidence is given more, must be written too.
   left satisfies Record<string, never>
   const { score, latency, ...numbers } = references
@@ -53,6 +54,7 @@ export function encodeEvidence(evidence: Evidence): Uint8Array {
     latency: latency !== undefined,
     learning: learning !== undefined,
     watching: watching === true,
+    broken,
     ...(firstSecond !== undefined && { firstSecond }),
   }
   const out = new ByteWriter(PREFIX_BYTES)
@@ -63,6 +65,7 @@ export function encodeEvidence(evidence: Evidence): Uint8Array {
   out.doubles(anchors)
   out.whole(plannedSteps)
   out.double(stepSecond)
+  out.double(fromSecond)
   for (const group of GROUPS) {
     out.double(cash[group])
     out.whole(ticks[group])
@@ -99,6 +102,7 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
   const anchors = input.doubles()
   const plannedSteps = input.whole()
   const stepSecond = input.double()
+  const fromSecond = input.double()
   const groups = GROUPS.map(() => ({
     cash: input.double(),
     ticks: input.whole(),
@@ -118,6 +122,8 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
     stepBegins: perGroup('stepBegins'),
     plannedSteps,
     stepSecond,
+    fromSecond,
+    broken: header.broken,
     ...(header.firstSecond !== undefined && { firstSecond: header.firstSecond }),
     cursor: perGroup('cursor'),
     tally: readTally(input),

@@ -69,8 +69,8 @@ export interface EvidencePlan {
   readonly promotion: Readonly<Record<Group, readonly Stretch[]>>
   /** What a promoted version is watched by: all but latency, which has no equally loaded pair then. */
   readonly watched: Readonly<Record<Group, readonly Stretch[]>>
-  /** Canary against all of stable, then canary against baseline. */
-  readonly sampleRatioAt: readonly [number, number]
+  /** Canary against all of stable, canary against baseline, and the labelled of canary and all of stable. */
+  readonly sampleRatioAt: readonly [number, number, number]
   readonly wealth: number
   readonly anchors: number
   /** Where a tick is worked out: one at a time, and nothing in it outlives the tick. */
@@ -174,8 +174,8 @@ function placed(policy: StatisticalPolicy, references: References): EvidencePlan
       ),
     ),
     promotion: byGroup((group) => stretches(promotion.filter(({ test }) => test.group === group))),
-    sampleRatioAt: [wealth, wealth + ratios],
-    wealth: wealth + 2 * ratios,
+    sampleRatioAt: [wealth, wealth + ratios, wealth + 2 * ratios],
+    wealth: wealth + 3 * ratios,
     anchors,
     workspace: {
       factors: new Float64Array(wealth + 2 * ratios),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { assess } from './assessment.ts'
+import { assess, LOG_OF_NOTHING } from './assessment.ts'
 import type { StatisticalPolicy } from './comparison.ts'
 import { GROUPS, type Group, mergeWindows, NO_EARLY_COUNTS, type Released, type Window } from './counts.ts'
 import {
@@ -486,6 +486,53 @@ test('while a promoted version is watched, a comparison that is told nothing doe
   const watch = { canaryBp: 9900, baselineBp: 0 }
   const start = startWatch(WIDEST_POLICY, beginStep(WIDEST_POLICY, started(), 0))
   const after = observed(start, seconds(51, 100, 300, watch))
-  expect(assessmentOf(after, 'latency').logRollback).toBe(Number.NEGATIVE_INFINITY)
+  expect(assessmentOf(after, 'latency').logRollback).toBe(LOG_OF_NOTHING)
   expect(assessmentOf(after, 'errors').logRollback).toBeLessThan(Math.log(300))
+})
+
+test('a draw that was certainly broken stays so, whatever comes after it', () => {
+  const biased = seconds(61, 0, 4, { canaryBp: 5000, baselineBp: 0 }).map(({ early, ...rest }) => ({
+    ...rest,
+    early: { ...early, strata: early.strata.map((cell) => ({ ...cell, stratum: stratumOf(2500, 0) })) },
+  }))
+  const broken = observed(beginStep(WIDEST_POLICY, started(), 0), biased)
+  expect(broken.broken.draw).toBe(true)
+  let later = observed(broken, seconds(62, 4, 200))
+  for (let from = 204; assess(WIDEST_POLICY, later).logMismatch > 5 && from < 4000; from += 200)
+    later = observed(later, seconds(from, from, 200, { canaryBp: 5000, baselineBp: 0 }))
+  expect(assess(WIDEST_POLICY, later).drawIsBroken).toBe(true)
+})
+
+test('where one version loses labels, accuracy accuses nobody and proves nothing', () => {
+  const lossy = seconds(63, 0, 160, { canaryBp: 5000, baselineBp: 0 }).map(({ labels, ...rest }) => ({
+    ...rest,
+    labels: {
+      ...labels,
+      strata: labels.strata.map(({ stratum, arms }) => ({
+        stratum,
+        arms: {
+          ...arms,
+          canary: { labelled: Math.round(arms.canary.labelled * 0.7), wrong: arms.canary.wrong },
+        },
+      })),
+    },
+  }))
+  const after = observed(beginStep(WIDEST_POLICY, started(), 0), lossy)
+  expect(after.broken).toEqual({ draw: false, labels: true })
+  const accuracy = assessmentOf(after, 'accuracy')
+  expect(accuracy).toMatchObject({
+    verdict: 'not-testable',
+    untestable: expect.stringContaining('labels come to one'),
+  })
+  expect(accuracy.logRollback).toBeCloseTo(Math.log(0.1), 12)
+})
+
+test("a step's capital waits for the step's own requests", () => {
+  const first = observed(beginStep(WIDEST_POLICY, started(), 0), seconds(64, 0, 20))
+  const step = beginStep(WIDEST_POLICY, first, 25)
+  const before = observed(step, seconds(65, 20, 5))
+  expect(before.stepBegins.final).toBe(true)
+  const own = observed(before, seconds(66, 25, 1))
+  expect(own.stepBegins.final).toBe(false)
+  expect(before.cash.final - own.cash.final).toBeGreaterThan(0.06)
 })

@@ -18,10 +18,11 @@ import {
   startLearning,
 } from './latency-reference.ts'
 import { addLogFactors, logMixture } from './linear-bets.ts'
-import { everyBin, pooledPi, type Reading, readEarly } from './reading.ts'
+import { logAddExp } from './logarithms.ts'
+import { controlOf, everyBin, pooledPi, type Reading, readEarly } from './reading.ts'
 import type { References } from './references.ts'
 import { restartShare, restartTick } from './restart-mixture.ts'
-import { sampleRatioBets } from './sample-ratio.ts'
+import { MISMATCH_LOG_E, sampleRatioBets } from './sample-ratio.ts'
 import { type Tally, tallied } from './tally.ts'
 import { windowed } from './window.ts'
 
@@ -49,6 +50,10 @@ export interface Evidence {
   readonly plannedSteps: number
   /** The last second that was counted. */
   readonly cursor: PerGroup<number>
+  /** Requests of earlier seconds belong to another attempt and are not counted. */
+  readonly fromSecond: number
+  /** The draw, or who gets a label, was certain not to be what it should: from then on, whatever comes. */
+  readonly broken: { readonly draw: boolean; readonly labels: boolean }
   /** Where the first step began: the canary was cold then. Undefined while nothing has begun. */
   readonly firstSecond?: number
   /** Where the present step began: requests of before do not prove it. */
@@ -76,6 +81,7 @@ export function startEvidence(
   policy: StatisticalPolicy,
   references: References,
   plannedSteps: number,
+  fromSecond: number = Number.NEGATIVE_INFINITY,
 ): Evidence {
   const plan = evidencePlan(policy, references)
   return restartRollback(policy, {
@@ -87,6 +93,8 @@ export function startEvidence(
     stepBegins: everyGroup(false),
     plannedSteps: Math.max(1, plannedSteps),
     cursor: everyGroup(Number.NEGATIVE_INFINITY),
+    fromSecond,
+    broken: { draw: false, labels: false },
     stepSecond: Number.NEGATIVE_INFINITY,
     tally: [],
   })
@@ -101,6 +109,20 @@ export function restartRollback(policy: StatisticalPolicy, evidence: Evidence): 
   for (const at of plan.sampleRatioAt) wealth.fill(0, at, at + sampleRatioBets.logWeights.length)
   const { firstSecond: _, ...rest } = evidence
   return { ...rest, wealth, cash: everyGroup(1), ticks: everyGroup(0), stepBegins: everyGroup(false) }
+}
+
+/** Promotion evidence that is at most 1, of the whole and of the step: debts stay, and what was earned is gone. */
+export function withoutCredit(policy: StatisticalPolicy, evidence: Evidence): Evidence {
+  const [wealth, anchors] = [evidence.wealth.slice(), evidence.anchors.slice()]
+  for (const { promotion } of evidencePlan(policy, evidence.references).comparisons)
+    for (const placed of promotion) {
+      const log = logPromotion(evidence, placed)
+      const ofStep = log - anchors[placed.anchor]!
+      const credit = Math.max(0, log)
+      for (let i = placed.at; i < placed.at + placed.size; i++) wealth[i]! -= credit
+      anchors[placed.anchor] = log - credit - Math.min(0, ofStep)
+    }
+  return { ...evidence, wealth, anchors }
 }
 
 /** The evidence of a promoted version beside what is held back on the one before it: a detector that begins at 0. */
@@ -148,8 +170,8 @@ export function logPromotion({ wealth }: Evidence, { test, at }: Placed): number
 export function observe(policy: StatisticalPolicy, evidence: Evidence, released: Released): Evidence {
   const ledger = openLedger(policy, evidence)
   for (const group of GROUPS) {
-    const windows = released[group]
-    if (windows === undefined || windows.length === 0) continue
+    const windows = released[group]?.filter(({ second }) => second >= evidence.fromSecond) ?? []
+    if (windows.length === 0) continue
     for (const window of windows) ledger.count(group, window)
     ledger.closeTick(group)
   }
@@ -196,6 +218,7 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
       for (let i = at; i < at + size; i++) factors[i]! += windowFactors[i]!
     }
     tally = tallied(tally, group, strata)
+    if (group === 'labels') countLabels(strata as readonly StratumCell<'labels'>[])
     if (group === 'early') countArms(window as Window<'early'>, feeds as Reading[])
   }
 
@@ -219,6 +242,14 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
     references = { ...references, latency: latencyReference(learning) }
     learning = undefined
     plan = evidencePlan(policy, references)
+  }
+
+  /** Whether an arm loses labels: its outcomes would then be another selection than the other's. */
+  function countLabels(strata: readonly StratumCell<'labels'>[]): void {
+    for (const cell of strata) {
+      const { labelled } = controlOf('labels', cell)
+      addSampleRatio(plan.sampleRatioAt[2], pooledPi(cell.stratum), cell.arms.canary.labelled, labelled)
+    }
   }
 
   function addSampleRatio(at: number, pi: number, canary: number, control: number): void {
@@ -255,8 +286,10 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
     if (!isDrawn) return
     isDrawn = false
     ticks[group]++
-    const share = Math.min(cash[group], restartShare(ticks[group], before.plannedSteps, stepBegins[group]))
-    stepBegins[group] = false
+    // A step's capital waits for the step's own requests.
+    const begins = stepBegins[group] && cursor[group] >= before.stepSecond
+    const share = Math.min(cash[group], restartShare(ticks[group], before.plannedSteps, begins))
+    if (begins) stepBegins[group] = false
     cash[group] -= share
     if (before.watching) {
       // A detector that is told nothing grows by 1 a tick: silence must not become an alarm.
@@ -279,10 +312,25 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
       cursor,
       stepBegins,
       tally,
+      broken: {
+        draw: before.broken.draw || logMismatch(wealth, plan) >= MISMATCH_LOG_E,
+        labels: before.broken.labels || logLabelMismatch(wealth, plan) >= MISMATCH_LOG_E,
+      },
     }
   }
 
   return { count, closeTick, close }
+}
+
+/** ln of the evidence that the draw is not the configured one: canary against all of stable, and against baseline. */
+export function logMismatch(wealth: Float64Array, { sampleRatioAt: [all, pair] }: EvidencePlan): number {
+  const { logWeights } = sampleRatioBets
+  return logAddExp(logMixture(logWeights, wealth, all), logMixture(logWeights, wealth, pair)) - Math.LN2
+}
+
+/** ln of the evidence that labels do not come to the arms as requests do. */
+function logLabelMismatch(wealth: Float64Array, { sampleRatioAt }: EvidencePlan): number {
+  return logMixture(sampleRatioBets.logWeights, wealth, sampleRatioAt[2])
 }
 
 function feedOf<G extends Group>(

@@ -19,8 +19,10 @@ export interface ArmReading {
   readonly counts: EarlyCounts
   /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. Of canary and control. */
   readonly scoredFrom: Float64Array
-  /** What is known of latency for rollback: every request at the time that had passed when it ended or the horizon came. */
+  /** Every request at the time that had passed when it ended or the horizon came: of a canary, for rollback. */
   readonly elapsed: SparseCounts
+  /** The same with failed and given-up requests as late as can be: of what the canary is compared with. */
+  readonly atLatest: SparseCounts
   /** For promotion: who was answered or refused. */
   readonly answered: SparseCounts
   /** Open at the horizon, failed, or given up by their callers. */
@@ -56,6 +58,7 @@ export function readEarly(
       counts: control,
       scoredFrom: fromTop(control.scores),
       elapsed: NOWHERE,
+      atLatest: NOWHERE,
       answered: NOWHERE,
       notAnswered: baseline.notAnswered + rest.notAnswered,
     },
@@ -86,11 +89,17 @@ function readArm(counts: EarlyCounts, horizonMs: number, isTimed: boolean): ArmR
   const { latency, cut, slow } = counts
   const ended = sparse(cut)
   const notAnswered = countFrom(ended, 0) + slow
-  if (!isTimed) return { counts, scoredFrom: NONE, elapsed: NOWHERE, answered: NOWHERE, notAnswered }
+  if (!isTimed)
+    return { counts, scoredFrom: NONE, elapsed: NOWHERE, atLatest: NOWHERE, answered: NOWHERE, notAnswered }
   const answered = sparse(latency)
-  const open = slow === 0 ? NOWHERE : { bins: [latencyBin(horizonMs)], counts: [slow] }
-  const elapsed = addSparse(addSparse(answered, ended), open)
-  return { counts, scoredFrom: NONE, elapsed, answered, notAnswered }
+  const known = addSparse(answered, oneBin(latencyBin(horizonMs), slow))
+  const elapsed = addSparse(known, ended)
+  const atLatest = addSparse(known, oneBin(LATENCY_BINS - 1, notAnswered - slow))
+  return { counts, scoredFrom: NONE, elapsed, atLatest, answered, notAnswered }
+}
+
+function oneBin(bin: number, count: number): SparseCounts {
+  return count === 0 ? NOWHERE : { bins: [bin], counts: [count] }
 }
 
 function addSparse(a: SparseCounts, b: SparseCounts): SparseCounts {

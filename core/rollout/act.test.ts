@@ -291,3 +291,7 @@ describe('the rules', () => {
     expect(outcomeOf(stepping, { kind: 'restart', policy })).toBe('policy-invalid')
   })
 })
+
+test('a restart by the same rules is refused: it would only forget answers that are not liked', () => {
+  expect(outcomeOf(inPhase('stepping'), { kind: 'restart', policy: POLICY })).toBe('unchanged')
+})

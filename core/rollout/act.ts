@@ -110,7 +110,7 @@ function decisionOf(
     case 'change-policy':
       return changePolicy(rollout, action.policy)
     case 'restart':
-      return restart(phase, action.policy, said)
+      return restart(rollout, action.policy, said)
     case 'pause':
       return phase.kind === 'stepping' || phase.kind === 'awaiting-approval' || phase.kind === 'held'
         ? { kind: 'pause', weightBp: weightOf(phase), because: reason }
@@ -189,10 +189,19 @@ function setWeight(rollout: Rollout, weightBp: number, reason: string): Decision
   return { kind: 'pause', weightBp, because: reason }
 }
 
-function restart(phase: Phase, policy: Policy, said: string): Decision | ActionRefusal {
+function restart(rollout: Rollout, policy: Policy, said: string): Decision | ActionRefusal {
+  const { phase } = rollout
   // What is promoted was judged already.
   if (phase.kind === 'promoting' || phase.kind === 'watching') return wrongPhase(phase, 'restart')
-  return invalid(policy) ?? { kind: 'restart', policy, because: `judged anew by other rules, ${said}` }
+  const fault = invalid(policy)
+  if (fault !== undefined) return fault
+  // The same questions again would only forget answers that are not liked.
+  if (changedStatistics(rollout.policy, policy) === undefined && !drawIsBroken(rollout))
+    return refused(
+      'unchanged',
+      'the comparison has these rules already; nothing would be judged anew but by chance',
+    )
+  return { kind: 'restart', policy, because: `judged anew by other rules, ${said}` }
 }
 
 function changePolicy({ policy, phase }: Rollout, next: Policy): Decision | ActionRefusal {

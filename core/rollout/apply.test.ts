@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { assess } from '../evidence/assessment.ts'
+import { assess, LOG_OF_NOTHING } from '../evidence/assessment.ts'
 import { apply, CONTROLLER, retried } from './apply.ts'
 import type { Decision } from './decision.ts'
 import { weightOf } from './phase.ts'
@@ -187,11 +187,29 @@ describe('a promotion', () => {
       untilMs: later + HOUR,
     })
     expect(watching.evidence.watching).toBe(true)
-    expect(assess(POLICY, watching.evidence).logRollback.early).toBe(Number.NEGATIVE_INFINITY)
+    expect(assess(POLICY, watching.evidence).logRollback.early).toBe(LOG_OF_NOTHING)
   })
 })
 
+const OTHER_RISK: Policy = { ...POLICY, risk: { falseRollback: 0.02, falsePromotion: 0.1 } }
+
 describe('a restart', () => {
+  test('before the canary had requests has judged nothing and leaves the canary its time to warm up', () => {
+    const policy: Policy = { ...POLICY, guardrails: [LATENCY] }
+    const early = acted(started({ policy }), {
+      kind: 'restart',
+      policy: { ...policy, risk: OTHER_RISK.risk },
+    })
+    expect(early).toMatchObject({ attempt: 1, falseRollbackSpent: 0.01, falsePromotionSpent: 0.05 })
+    expect(early.evidence.firstSecond).toBeUndefined()
+  })
+
+  test('spends both risks once more, as what proves begins anew too', () => {
+    const judged = acted(stepping, { kind: 'restart', policy: OTHER_RISK })
+    expect(judged).toMatchObject({ attempt: 2, falseRollbackSpent: 0.03 })
+    expect(judged.falsePromotionSpent).toBeCloseTo(0.15, 12)
+  })
+
   const stricter: Policy = {
     ...POLICY,
     hash: 'stricter',
@@ -261,7 +279,28 @@ describe('another attempt', () => {
     const fresh = retried(broken, 7, later, 'ann')
     expect(fresh.highestStep).toBe(-1)
     expect(proofsOf(fresh)).toEqual({ whole: 0, step: 0 })
-    expect(fresh.evidence).toEqual(started({ references: REFERENCES }).evidence)
+    expect(fresh.evidence).toEqual(started({ references: REFERENCES, nowMs: later }).evidence)
+    expect(fresh).toMatchObject({ falseRollbackSpent: 0.02, falsePromotionSpent: 0.1 })
+  })
+
+  test('after a rollback nothing speaks for the version any more, and what spoke against it does', () => {
+    const failing = fairSecond(START_MS / 1000 + 9, 2500, 4000, { canary: 0.05 })
+    const bad = ticked(proven, [[9, failing]]).next
+    expect(proofsOf(proven).whole).toBeGreaterThan(0)
+    const { whole, step: ofStep } = proofsOf(retried({ ...bad, evidence: proven.evidence }, 7, later, 'ann'))
+    expect([whole, ofStep]).toEqual([0, 0])
+    const indebted = proofsOf(retried(bad, 7, later, 'ann'))
+    expect(indebted).toEqual(proofsOf(bad))
+    expect(indebted.whole).toBeLessThan(0)
+  })
+
+  test('counts no request of before: what came late of the last attempt is no evidence twice', () => {
+    const late = fairSecond(later / 1000 - 1, 2500, 20_000, { canary: 0.5 })
+    expect(evaluate(again, late, later + 1000).evidence.wealth).toEqual(again.evidence.wealth)
+    const fresh = started({ nowMs: later })
+    expect(evaluate(fresh, late, later + 1000).evidence.wealth).toEqual(fresh.evidence.wealth)
+    const restarted = acted(proven, { kind: 'restart', policy: OTHER_RISK }, { nowMs: later })
+    expect(evaluate(restarted, late, later + 1000).evidence.wealth).toEqual(restarted.evidence.wealth)
   })
 
   test('does not watch, whatever came before it', () => {

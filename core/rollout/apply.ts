@@ -1,4 +1,3 @@
-import { assess } from '../evidence/assessment.ts'
 import {
   beginStep,
   learnBaseline,
@@ -6,9 +5,9 @@ import {
   startEvidence,
   startWatch,
   warmUp,
+  withoutCredit,
 } from '../evidence/evidence.ts'
 import type { References } from '../evidence/references.ts'
-import { MISMATCH_LOG_E } from '../evidence/sample-ratio.ts'
 import type { Decision } from './decision.ts'
 import { type Phase, stepOf, weightOf } from './phase.ts'
 import type { Policy } from './policy.ts'
@@ -126,8 +125,7 @@ function moved(
         {
           ...rollout,
           policy: decision.policy,
-          attempt: rollout.attempt + 1,
-          falseRollbackSpent: spentOnceMore(rollout, decision.policy),
+          ...(hasBegun(rollout) && spentAnew(rollout, decision.policy)),
         },
         nowMs,
       )
@@ -171,8 +169,10 @@ function weighted(next: Rollout, before: Phase, nowMs: number): Rollout {
 function restarted(rollout: Rollout, nowMs: number): Rollout {
   const { policy, evidence, phase } = rollout
   const { cursor, tally, references } = evidence
-  const fresh = startEvidence(policy, references, policy.steps.length)
-  const started = warmUp(policy, { ...fresh, cursor, tally }, nextSecond(nowMs))
+  const second = nextSecond(nowMs)
+  const fresh = startEvidence(policy, references, policy.steps.length, second)
+  const kept = { ...fresh, cursor, tally }
+  const started = hasBegun(rollout) ? warmUp(policy, kept, second) : learnBaseline(policy, kept, second)
   const next = { ...rollout, evidence: started, deadlineFromMs: nowMs }
   if (!('step' in phase)) return next
   // The new policy may have fewer steps.
@@ -181,8 +181,24 @@ function restarted(rollout: Rollout, nowMs: number): Rollout {
   return { ...next, phase: { kind: 'stepping', step, weightBp: phase.weightBp, sinceMs: nowMs } }
 }
 
-function spentOnceMore({ falseRollbackSpent }: Rollout, { risk }: Policy): number {
-  return Math.min(1, falseRollbackSpent + risk.falseRollback)
+type Spent = Pick<Rollout, 'attempt' | 'falseRollbackSpent' | 'falsePromotionSpent'>
+
+/** What accuses begins anew. */
+function spentAgain({ attempt, falseRollbackSpent, falsePromotionSpent }: Spent, { risk }: Policy): Spent {
+  return {
+    attempt: attempt + 1,
+    falseRollbackSpent: Math.min(1, falseRollbackSpent + risk.falseRollback),
+    falsePromotionSpent,
+  }
+}
+
+/** What accuses and what proves begin anew. */
+export function spentAnew(before: Spent, policy: Policy): Spent {
+  const { falsePromotionSpent } = before
+  return {
+    ...spentAgain(before, policy),
+    falsePromotionSpent: Math.min(1, falsePromotionSpent + policy.risk.falsePromotion),
+  }
 }
 
 /**
@@ -206,18 +222,23 @@ export function nextSecond(nowMs: number): number {
   return Math.ceil(nowMs / 1000)
 }
 
-/** Requests were not drawn with the probabilities that the evidence says, so it is worth nothing. */
-export function drawIsBroken({ policy, evidence }: Pick<Rollout, 'policy' | 'evidence'>): boolean {
-  return assess(policy, evidence).logMismatch >= MISMATCH_LOG_E
+/**
+ * Requests were not drawn with the probabilities that the evidence says, so it is worth nothing. With callers that keep
+ * their version nobody can tell: their requests are no draws.
+ */
+export function drawIsBroken({ affinity, evidence }: Pick<Rollout, 'affinity' | 'evidence'>): boolean {
+  return affinity === undefined && evidence.broken.draw
 }
 
 /**
  * Another attempt with the same versions: what was proven stays, of the whole and of the steps, so that trying often
- * does not promote what is bad; the evidence against it starts anew, under a risk that is spent once more. Where the
- * draw was broken nothing stays.
+ * does not promote what is bad; the evidence against it starts anew, under a risk that is spent once more. After a
+ * rollback what spoke for the version is not believed any more, and what spoke against its proof stays. Where the draw
+ * was broken nothing stays.
  */
 export function retried(rollout: Rollout, serial: number, nowMs: number, actor: string): Rollout {
-  const { model, policy, evidence, highestStep } = rollout
+  const { model, policy, evidence, highestStep, phase } = rollout
+  const second = nextSecond(nowMs)
   const broken = drawIsBroken(rollout)
   const {
     learning: _,
@@ -225,7 +246,12 @@ export function retried(rollout: Rollout, serial: number, nowMs: number, actor: 
     ...kept
   } = broken
     ? startEvidence(policy, evidence.references, policy.steps.length)
-    : restartRollback(policy, evidence)
+    : restartRollback(
+        policy,
+        phase.kind === 'finished' && phase.outcome === 'rolled-back'
+          ? withoutCredit(policy, evidence)
+          : evidence,
+      )
   return {
     ...rollout,
     serial,
@@ -238,8 +264,11 @@ export function retried(rollout: Rollout, serial: number, nowMs: number, actor: 
     highestStep: broken ? -1 : Math.min(highestStep, policy.steps.length - 1),
     deadlineFromMs: nowMs,
     canarySeenMs: nowMs,
-    attempt: rollout.attempt + 1,
-    falseRollbackSpent: spentOnceMore(rollout, policy),
-    evidence: learnBaseline(policy, { ...kept, plannedSteps: policy.steps.length }, nextSecond(nowMs)),
+    ...(broken ? spentAnew(rollout, policy) : spentAgain(rollout, policy)),
+    evidence: learnBaseline(
+      policy,
+      { ...kept, plannedSteps: policy.steps.length, fromSecond: second },
+      second,
+    ),
   }
 }

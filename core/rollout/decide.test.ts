@@ -535,3 +535,26 @@ test('scores beside a stable version without scores are not proven by waiting', 
     cause: 'inconclusive',
   })
 })
+
+describe('with callers that keep their version', () => {
+  const sticky = { isSticky: true }
+
+  test('the ratio of requests says nothing of the draw', () => {
+    const broken = found({}, { logMismatch: MISMATCH_LOG_E })
+    expect(decided(stepping(1), broken).kind).toBe('hold')
+    expect(decided(stepping(1), { ...broken, ...sticky }).kind).toBe('advance')
+  })
+
+  test('nothing is called proven, and every sentence says why', () => {
+    const bad = decided(stepping(1), { ...found({ errors: { rollback: ENOUGH } }), ...sticky })
+    const on = decided(stepping(1), sticky)
+    for (const decision of [bad, on])
+      expect(decision).toMatchObject({ proven: false, because: expect.stringContaining('approximate') })
+  })
+})
+
+test('a figure that is none never rolls back', () => {
+  const { assessment } = found({})
+  const odd = { ...assessment!, logRollback: { ...assessment!.logRollback, early: Number.NaN } }
+  expect(decided(stepping(1), { assessment: odd }).kind).not.toBe('roll-back')
+})

@@ -1,5 +1,4 @@
 import { type Assessment, type ComparisonAssessment, loudestGroup } from '../evidence/assessment.ts'
-import { MISMATCH_LOG_E } from '../evidence/sample-ratio.ts'
 import type { Decision, Situation } from './decision.ts'
 import { percentText } from './deployment.ts'
 import { type Phase, weightOf } from './phase.ts'
@@ -45,9 +44,10 @@ const FROZEN = 'a freeze is on: no canary may get more'
 const NOT_FRESH = 'not every gateway has reported lately; a weight rises only when all have'
 
 /** The draw is not the configured one: no comparison means anything, so the canary gets nothing and no verdict. */
-function mismatched({ phase, assessment }: Situation, policy: Policy): Decision | undefined {
-  if (weightOf(phase) === 0 || phase.kind === 'watching' || assessment.logMismatch < MISMATCH_LOG_E)
-    return undefined
+function mismatched({ phase, assessment, isSticky }: Situation, policy: Policy): Decision | undefined {
+  if (weightOf(phase) === 0 || phase.kind === 'watching' || !assessment.drawIsBroken) return undefined
+  // Callers that keep their version were drawn once: their requests are no draws, and say nothing of the draw.
+  if (isSticky) return undefined
   const because =
     'the canary does not get the share of the requests that was drawn for it, so no comparison can be trusted'
   return policy.onSampleRatioMismatch === 'rollback'
@@ -56,18 +56,22 @@ function mismatched({ phase, assessment }: Situation, policy: Policy): Decision 
 }
 
 function breached(situation: Situation, policy: Policy): Decision | undefined {
-  const { phase, assessment, isAA, stable, canary } = situation
+  const { phase, assessment, isAA, isSticky, stable, canary } = situation
   if (weightOf(phase) === 0) return undefined
   if (phase.kind === 'watching') return changed(situation, policy)
   const level = Math.log(1 / policy.risk.falseRollback)
-  if (loudestGroup(assessment).log < level) return undefined
+  if (!(loudestGroup(assessment).log >= level)) return undefined
   const culprits = culpritsOf(assessment, level)
   const because = breachSentence(policy, assessment, culprits, {
     stable,
     canary: isAA ? `the second ${canary}` : canary,
   })
-  return { kind: 'roll-back', proven: true, culprits, because }
+  return isSticky
+    ? { kind: 'roll-back', proven: false, culprits, because: `${because}. ${APPROXIMATE}` }
+    : { kind: 'roll-back', proven: true, culprits, because }
 }
+
+const APPROXIMATE = 'Callers keep their version, so this evidence is approximate'
 
 /** Those that are certain alone; where none is, the loudest. */
 function culpritsOf({ comparisons }: Assessment, level: number): string[] {
@@ -82,7 +86,7 @@ function changed({ assessment, canary }: Situation, policy: Policy): Decision | 
   const { watch, intervalMs } = policy
   if (watch === undefined) return undefined
   const ticks = watch.falseAlarmEveryMs / intervalMs
-  if (loudestGroup(assessment).log < Math.log(ticks)) return undefined
+  if (!(loudestGroup(assessment).log >= Math.log(ticks))) return undefined
   const culprits = culpritsOf(assessment, Math.log(ticks))
   const because = `${canary} got worse after its promotion: ${culprits.join(', ')}; without a change such an alarm comes once in ${duration(watch.falseAlarmEveryMs)} on average`
   return { kind: 'roll-back', proven: true, culprits, because }
@@ -139,7 +143,7 @@ function step(phase: Extract<Phase, { kind: 'stepping' }>, situation: Situation,
 }
 
 /** Where nothing gates a step its time has passed, and that proves nothing. */
-function advance(step: number, { assessment, canary }: Situation, policy: Policy): Decision {
+function advance(step: number, { assessment, canary, isSticky }: Situation, policy: Policy): Decision {
   const { proof, gates } = policy.steps[step]!
   const { weightBp } = policy.steps[step + 1]!
   const proofs =
@@ -152,18 +156,18 @@ function advance(step: number, { assessment, canary }: Situation, policy: Policy
     proofs.length === 0
       ? `step ${step + 1} asks for no proof and has lasted its time`
       : `${proofs.map(({ name }) => name).join(', ')} within the margin at step ${step + 1}, ${certainty(proof)}`
-  const because = `${found}; ${canary} gets ${percentText(weightBp)}`
-  return { kind: 'advance', step: step + 1, weightBp, proven: proofs.length > 0, because }
+  const because = `${found}; ${canary} gets ${percentText(weightBp)}${isSticky ? `. ${APPROXIMATE}` : ''}`
+  return { kind: 'advance', step: step + 1, weightBp, proven: proofs.length > 0 && !isSticky, because }
 }
 
-function promotion({ isAA, canary, stable }: Situation, { risk }: Policy): Decision {
+function promotion({ isAA, isSticky, canary, stable }: Situation, { risk }: Policy): Decision {
   if (isAA)
     return finish(
       'measured',
       `${stable} beside itself: every difference is within its margin, ${certainty(risk.falsePromotion)}`,
     )
   const because = `every guardrail of ${canary} is within its margin beside ${stable}, ${certainty(risk.falsePromotion)}`
-  return { kind: 'promote', proven: true, because }
+  return { kind: 'promote', proven: !isSticky, because }
 }
 
 function promote({ canary, stable, ready, frozen, evidenceIsFresh }: Situation, { watch }: Policy): Decision {

@@ -81,6 +81,8 @@ export interface DecisionRecord {
   readonly weightAfterBp: number
   /** What the attempts have spent of the risk of a false rollback. */
   readonly falseRollbackSpent: number
+  /** And of the risk of a false promotion. */
+  readonly falsePromotionSpent: number
   readonly situation: Situation
   readonly decision: Decision
 }

@@ -171,3 +171,19 @@ function risks(value: number, says: string): [Policy, string][] {
 function watched(changes: Partial<NonNullable<Policy['watch']>>): Policy {
   return { ...POLICY, watch: { ...WATCHED_POLICY.watch!, ...changes } }
 }
+
+test('a last step above one half, where latency has no pair, and a tolerance of everything', () => {
+  const wide: Policy = { ...POLICY, guardrails: [LATENCY], steps: [step(6000, 0.1)] }
+  expect(policyFaults({ ...wide, guardrails: [{ ...LATENCY, share: 1 }] })).toEqual([
+    'the last step must be at 50 % at most while latency is a guardrail, as it is compared at equal shares',
+  ])
+  const all = {
+    ...ERRORS,
+    share: 1,
+    tolerate: { kind: 'absolute', value: 1 },
+    margin: { kind: 'relative', value: 1 },
+  } as const
+  expect(policyFaults({ ...POLICY, guardrails: [all] })).toEqual([
+    expect.stringContaining('tolerate must be below 100 %'),
+  ])
+})

@@ -8,6 +8,7 @@ import { percent } from './sentences.ts'
 export function policyFaults(policy: Policy): string[] {
   return [
     ...riskFaults(policy),
+    ...lastStepFaults(policy),
     ...stepFaults(policy),
     ...guardrailFaults(policy),
     ...[...policy.guardrails, ...policy.signals].flatMap(comparisonFaults),
@@ -37,6 +38,16 @@ function stepFaults({ steps, guardrails }: Policy): string[] {
       .filter((gate) => !names.has(gate))
       .map((gate) => `steps[${i}].gates names "${gate}", which is no guardrail`),
   ])
+}
+
+/** Above one half the baseline has no room for an equal share, and latency, which the last step proves, has no pair. */
+function lastStepFaults({ steps, guardrails }: Policy): string[] {
+  const last = steps.at(-1)
+  return last !== undefined && last.weightBp > 5000 && guardrails.some(({ metric }) => metric === 'latency')
+    ? [
+        'the last step must be at 50 % at most while latency is a guardrail, as it is compared at equal shares',
+      ]
+    : []
 }
 
 function guardrailFaults({ guardrails, signals }: Policy): string[] {
@@ -100,6 +111,7 @@ const LATENCY_MARGIN_MIN = 0.02
 function rateFaults(tolerate: RateBound, margin: RateBound): string[] {
   return [
     ...(tolerate.value >= 0 ? [] : ['tolerate must not be negative']),
+    ...(tolerate.kind === 'absolute' && tolerate.value >= 1 ? ['tolerate must be below 100 %'] : []),
     // A margin asks how much worse is acceptable; one that asks for an improvement would be bet on the wrong side.
     ...(margin.value > 0 ? [] : ['margin must be above 0: it is how much worse may be promoted']),
     ...(margin.kind === 'absolute' && margin.value >= 1 ? ['margin must be below 100 %'] : []),

@@ -38,6 +38,8 @@ export interface Rollout {
   readonly attempt: number
   /** What the attempts and restarts have spent of the chance to roll back a healthy version. */
   readonly falseRollbackSpent: number
+  /** And of the chance to promote one that is at its margin or worse: more than once where the proof began anew. */
+  readonly falsePromotionSpent: number
   readonly evidence: Evidence
 }
 

@@ -54,6 +54,7 @@ test('a rollout begins by preparing, with everything worth 1', () => {
     canarySeenMs: START_MS,
     attempt: 1,
     falseRollbackSpent: 0.01,
+    falsePromotionSpent: 0.05,
   })
   expect(evidence).toMatchObject({ references: REFERENCES, plannedSteps: 3 })
   expect(assess(POLICY, evidence).comparisons).toMatchObject([{ verdict: 'no-data' }])

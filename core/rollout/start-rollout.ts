@@ -2,7 +2,7 @@ import { learnBaseline, startEvidence } from '../evidence/evidence.ts'
 import { BETS_MAX, evidencePlan } from '../evidence/evidence-plan.ts'
 import type { References } from '../evidence/references.ts'
 import { changedStatistics } from './act.ts'
-import { nextSecond, retried } from './apply.ts'
+import { nextSecond, retried, spentAnew } from './apply.ts'
 import type { Affinity, VersionRef } from './deployment.ts'
 import type { Policy } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
@@ -100,19 +100,17 @@ export function startRollout(request: StartRequest, before: readonly Rollout[]):
       highestStep: -1,
       deadlineFromMs: nowMs,
       canarySeenMs: nowMs,
-      attempt: judged === undefined || same ? 1 : judged.attempt + 1,
-      falseRollbackSpent: Math.min(
-        1,
-        policy.risk.falseRollback + (judged === undefined || same ? 0 : judged.falseRollbackSpent),
-      ),
+      ...spentAnew(judged === undefined || same ? NOTHING_SPENT : judged, policy),
       evidence: learnBaseline(
         policy,
-        startEvidence(policy, references, policy.steps.length),
+        startEvidence(policy, references, policy.steps.length, nextSecond(nowMs)),
         nextSecond(nowMs),
       ),
     },
   }
 }
+
+const NOTHING_SPENT = { attempt: 0, falseRollbackSpent: 0, falsePromotionSpent: 0 }
 
 function alreadyJudged({ phase, canary, stable }: Rollout): string {
   const how = phase.kind === 'finished' ? `${phase.outcome}: ${phase.because}` : phase.kind

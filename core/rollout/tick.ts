@@ -119,6 +119,7 @@ function recordOf(
     weightBeforeBp: weightOf(before.phase),
     weightAfterBp: weightOf(after.phase),
     falseRollbackSpent: after.falseRollbackSpent,
+    falsePromotionSpent: after.falsePromotionSpent,
     situation,
     decision,
   }

@@ -1,5 +1,6 @@
-import type { Assessment, ComparisonAssessment } from '../../evidence/assessment.ts'
+import { type Assessment, type ComparisonAssessment, LOG_OF_NOTHING } from '../../evidence/assessment.ts'
 import { logSumExp } from '../../evidence/logarithms.ts'
+import { MISMATCH_LOG_E } from '../../evidence/sample-ratio.ts'
 import { NO_TALLY } from '../../evidence/tally.ts'
 import type { Comparison, Policy } from '../policy.ts'
 import { WIDE_POLICY } from './policies.ts'
@@ -49,10 +50,11 @@ export function assessmentOf(
     comparisons,
     logRollback: {
       early: logSumExp(acting.map(({ logRollback }) => logRollback)),
-      final: Number.NEGATIVE_INFINITY,
-      labels: Number.NEGATIVE_INFINITY,
+      final: LOG_OF_NOTHING,
+      labels: LOG_OF_NOTHING,
     },
     logMismatch,
+    drawIsBroken: logMismatch >= MISMATCH_LOG_E,
     canary: tally,
     control: { ...tally, errors: requests * 0.001 },
   }

@@ -110,7 +110,7 @@ const efficiency: Section = {
   about:
     "One kernel alone with all of its capital from the start, a look every 20 to 25 requests (windowed: each second), rollback at alpha 1 %, proof at beta 5 %. The bound is Wald's for somebody who knows the true rates. 'Windowed' pays for stalls of endpoints; see how-decisions-work.md.",
   experiments: EFFICIENCY,
-  runs: { full: 250, quick: 60 },
+  runs: { full: 200, quick: 60 },
   report: (outcomes, quick) => {
     // Few runs are judged by what few runs can show: 2.33 standard errors beyond the limit.
     const slack = (requests: readonly number[], bound: number) =>
@@ -156,7 +156,7 @@ const power: Section = {
   about:
     'Three guardrails (errors, nothing tolerated; latency, 5 % tolerated, in windows beside a baseline; scores, 0.02 tolerated) with a third of the risk each, restart capital, 5 % of 500 requests a second, a look each second, 250,000 requests at most. Where the canary is bad from the start, latency counts from the end of the warm-up. Extra bad answers are those that the canary gave beyond what stable would have given.',
   experiments: POWER,
-  runs: { full: 400, quick: 60 },
+  runs: { full: 300, quick: 60 },
   report: (outcomes, quick) => {
     const runs = outcomes.get(powerName('E1'))!.length
     // A power of 0.92 shows less than 0.9 in few runs; a median has its spread.
@@ -260,7 +260,7 @@ const rollouts: Section = {
   about:
     'Through the controller itself: 5, 10, 25, 50 %, a minute each at least, 100 requests a second, a tick each second, 250,000 requests at most; tolerated 0.1 pp, 5 %, 0.02; margins 0.5 pp, 10 %, 0.1.',
   experiments: ROLLOUTS,
-  runs: { full: 200, quick: 24 },
+  runs: { full: 150, quick: 24 },
   report: (outcomes, quick) => {
     const of = (key: string, field: string) => valuesOf(outcomes.get(rolloutName(key))!, field)
     const runs = of('same', 'promoted').length
@@ -342,7 +342,7 @@ const besideOthers: Section = {
   about:
     'Every method sees the same 250,000 requests in 500 looks. Share of runs that were rolled back, and the median requests until then where most were. Where the two versions are the same every rollback is wrong. Each method as its documentation has it, thresholds included; what each is and where it was read stands in bench/decisions/baselines. Coalmine: production mode as above, where latency counts after a warm-up of the first step.',
   experiments: BASELINES,
-  runs: { full: 80, quick: 6 },
+  runs: { full: 60, quick: 6 },
   report: (outcomes) => {
     const cell = (key: string, method: string): string => {
       // Its safe rollouts keep the split while exposure grows: weights that change are not its case.
@@ -387,7 +387,7 @@ export const SECTIONS: readonly Section[] = [
     'Gateways, clients and operators',
     'As above with 500 requests a second, for up to 500 s: a breaker that opens in an incident, clients that give up or try again, callers that keep their version, late processes, errors that come late, margins edited in the middle, a cold canary, a router that is wrong. The plain way is the fault that each is named after: an arm recorded with a probability that was not drawn, aborted requests left out, an arm kept by retries, errors counted when they end, proof kept across an edit. Callers that keep their version for the rollout are reported without a limit: that evidence is approximate, and the product says so.',
     OTHERS,
-    { full: 100, quick: 6 },
+    { full: 80, quick: 6 },
   ),
   efficiency,
   power,

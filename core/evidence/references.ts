@@ -29,7 +29,7 @@ export interface ScoreReference {
   readonly mean: number
   /** Share of each class among scored requests. */
   readonly classes: readonly number[]
-  /** Part of the requests that have no score: failed, refused or late. */
+  /** Part of the requests of which nobody knows the score: failed, given up or late, but not refused. */
   readonly unscored: number
 }
 
@@ -48,7 +48,8 @@ export function referencesBefore(known: {
   readonly wrongRate?: number
 }): References {
   const { horizonMs, early, final, score, wrongRate } = known
-  const unscored = early === undefined ? 0 : 1 - sum(early.scores) / Math.max(1, early.requests)
+  const unscored =
+    early === undefined ? 0 : 1 - (sum(early.scores) + early.rejected) / Math.max(1, early.requests)
   return {
     horizonMs,
     errorRate: final ? baselineRate(final.errors, final.requests) : UNKNOWN_ERROR_RATE,

@@ -88,8 +88,8 @@ export function requestLevelLatency(
   let process: ReturnType<typeof plainProcess> | undefined
   const learn = ({ second, strata }: Window<'early'>) => {
     for (const cell of strata) {
-      const { elapsed } = readEarly(cell, references.horizonMs, { latency: true }).rest
-      learning = learned(learning, everyBin(elapsed))
+      const { timed } = readEarly(cell, references.horizonMs, { latency: true }).rest
+      learning = learned(learning, everyBin(timed))
     }
     if (second + 1 < LEARNING_SECONDS) return
     const known = { ...references, latency: latencyReference(learning) }

@@ -222,7 +222,8 @@ function latencyTests(
       const [pi, control] = pairOf(reading)
       if (silent || pi === 0) return 0
       writeBins(reading.canary.elapsed, out, 0)
-      writeBins(control.atLatest, out, LATENCY_BINS)
+      writeBins(control.timed, out, LATENCY_BINS)
+      out[2 * LATENCY_BINS - 1]! += cutShort(control)
       return pi
     },
   }
@@ -241,7 +242,7 @@ function latencyTests(
           out,
           countFrom(reading.canary.elapsed, canary),
           reading.canary.counts.requests,
-          countFrom(pair.atLatest, control),
+          countFrom(pair.timed, control) + cutShort(pair),
           pair.counts.requests,
         )
         return pi
@@ -281,6 +282,11 @@ function latencyTests(
     ],
     promotion: gates,
   }
+}
+
+/** Failed and given up: of a control as late as can be. */
+function cutShort({ notAnswered, counts }: ArmReading): number {
+  return notAnswered - counts.slow
 }
 
 /** How many were answered at this bin or above, or not at all. */

@@ -236,7 +236,7 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
         addSampleRatio(plan.sampleRatioAt[1], pi, canary.counts.requests, baseline.counts.requests)
       }
       if (learning !== undefined && second >= learning.sinceSecond)
-        learning = learned(learning, everyBin(pair.elapsed))
+        learning = learned(learning, everyBin(pair.timed))
     }
     if (learning === undefined || !hasLearned(learning, second)) return
     references = { ...references, latency: latencyReference(learning) }

@@ -19,10 +19,10 @@ export interface ArmReading {
   readonly counts: EarlyCounts
   /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. Of canary and control. */
   readonly scoredFrom: Float64Array
-  /** Every request at the time that had passed when it ended or the horizon came: of a canary, for rollback. */
+  /** Who was answered, refused or open at the horizon; failed and given-up requests are not in it. */
+  readonly timed: SparseCounts
+  /** Everybody, at the time that had passed when the request ended or the horizon came. */
   readonly elapsed: SparseCounts
-  /** The same with failed and given-up requests as late as can be: of what the canary is compared with. */
-  readonly atLatest: SparseCounts
   /** For promotion: who was answered or refused. */
   readonly answered: SparseCounts
   /** Open at the horizon, failed, or given up by their callers. */
@@ -57,8 +57,8 @@ export function readEarly(
     control: {
       counts: control,
       scoredFrom: fromTop(control.scores),
+      timed: NOWHERE,
       elapsed: NOWHERE,
-      atLatest: NOWHERE,
       answered: NOWHERE,
       notAnswered: baseline.notAnswered + rest.notAnswered,
     },
@@ -90,16 +90,11 @@ function readArm(counts: EarlyCounts, horizonMs: number, isTimed: boolean): ArmR
   const ended = sparse(cut)
   const notAnswered = countFrom(ended, 0) + slow
   if (!isTimed)
-    return { counts, scoredFrom: NONE, elapsed: NOWHERE, atLatest: NOWHERE, answered: NOWHERE, notAnswered }
+    return { counts, scoredFrom: NONE, timed: NOWHERE, elapsed: NOWHERE, answered: NOWHERE, notAnswered }
   const answered = sparse(latency)
-  const known = addSparse(answered, oneBin(latencyBin(horizonMs), slow))
-  const elapsed = addSparse(known, ended)
-  const atLatest = addSparse(known, oneBin(LATENCY_BINS - 1, notAnswered - slow))
-  return { counts, scoredFrom: NONE, elapsed, atLatest, answered, notAnswered }
-}
-
-function oneBin(bin: number, count: number): SparseCounts {
-  return count === 0 ? NOWHERE : { bins: [bin], counts: [count] }
+  const open = slow === 0 ? NOWHERE : { bins: [latencyBin(horizonMs)], counts: [slow] }
+  const timed = addSparse(answered, open)
+  return { counts, scoredFrom: NONE, timed, elapsed: addSparse(timed, ended), answered, notAnswered }
 }
 
 function addSparse(a: SparseCounts, b: SparseCounts): SparseCounts {

@@ -156,12 +156,12 @@ export class ExpectedCourse {
   /** What is known of the baseline's latency after so many seconds. */
   #learn(stratum: Stratum, seconds: number): LatencyReference | undefined {
     const { early } = this.#feeds(stratum, this.#canary)
-    const { elapsed } = stratum.baseline > 0 ? early.baseline : early.rest
-    if (elapsed.bins.length === 0 || !Number.isFinite(seconds)) return undefined
+    const { timed } = stratum.baseline > 0 ? early.baseline : early.rest
+    if (timed.bins.length === 0 || !Number.isFinite(seconds)) return undefined
     return latencyReference(
       learned(
         startLearning(0),
-        everyBin(elapsed).map((count) => count * seconds * this.#perSecond),
+        everyBin(timed).map((count) => count * seconds * this.#perSecond),
       ),
     )
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type Action, type ActionRefusal, act, changedStatistics, stepAtOrAbove } from './act.ts'
+import { type Action, type ActionRefusal, act, stepAtOrAbove } from './act.ts'
 import { type Phase, weightOf } from './phase.ts'
-import type { Policy } from './policy.ts'
+import { changedStatistics, type Policy } from './policy.ts'
 import type { Rollout } from './rollout.ts'
 import { ERRORS, MINUTE, POLICY, step } from './testing/policies.ts'
 import {

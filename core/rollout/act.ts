@@ -1,9 +1,10 @@
 import { isWeight } from '../routing/draw.ts'
-import { apply, drawIsBroken } from './apply.ts'
+import { apply } from './apply.ts'
+import { drawIsBroken } from './attempt.ts'
 import type { Decision } from './decision.ts'
 import { percentText } from './deployment.ts'
 import { type Phase, stepOf, weightOf } from './phase.ts'
-import type { Policy, StatisticalPolicy } from './policy.ts'
+import { changedStatistics, type Policy } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
 import { isAA, isFinished, type Rollout } from './rollout.ts'
 
@@ -233,25 +234,6 @@ function invalid(policy: Policy): ActionRefusal | undefined {
     ? undefined
     : refused('policy-invalid', `policy ${policy.name}: ${faults.join('; ')}`)
 }
-
-/** The first statistical field that differs; undefined when none does. */
-export function changedStatistics(before: StatisticalPolicy, after: StatisticalPolicy): string | undefined {
-  const fields = ['risk', 'guardrails', 'signals'] as const
-  return fields.find((field) => !sameValue(before[field], after[field]))
-}
-
-/** Deep equality of plain data, whatever the order of its keys. */
-function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)])
-  return [...keys].every((key) => sameValue(a[key as keyof typeof a], b[key as keyof typeof b]))
-}
-
-const BROKEN_DRAW: ActionRefusal = refused(
-  'needs-retry',
-  'the draw was broken, so the evidence is worth nothing; mend the routing, then abort and retry, or restart',
-)
 
 function wrongPhase(phase: Phase, verb: string): ActionRefusal {
   return refused('wrong-phase', `cannot ${verb} a rollout that is ${phase.kind}`)

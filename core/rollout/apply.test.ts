@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { assess, LOG_OF_NOTHING } from '../evidence/assessment.ts'
-import { apply, CONTROLLER, retried } from './apply.ts'
+import { apply, CONTROLLER } from './apply.ts'
+import { retried } from './attempt.ts'
 import type { Decision } from './decision.ts'
 import { weightOf } from './phase.ts'
 import type { Policy } from './policy.ts'

@@ -48,3 +48,22 @@ export function isGate(
 ): boolean {
   return gates === undefined ? metric !== 'latency' : gates.includes(name)
 }
+
+/** The first statistical field that differs; undefined when none does. */
+export function changedStatistics(before: StatisticalPolicy, after: StatisticalPolicy): string | undefined {
+  const fields = ['risk', 'guardrails', 'signals'] as const
+  return fields.find((field) => !sameValue(before[field], after[field]))
+}
+
+/** Deep equality of plain data, whatever the order of its keys. */
+function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)])
+  return [...keys].every((key) => sameValue(a[key as keyof typeof a], b[key as keyof typeof b]))
+}
+
+const BROKEN_DRAW: ActionRefusal = refused(
+  'needs-retry',
+  'the draw was broken, so the evidence is worth nothing; mend the routing, then abort and retry, or restart',
+)

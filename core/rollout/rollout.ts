@@ -80,3 +80,8 @@ export function hasBegun({ highestStep }: Pick<Rollout, 'highestStep'>): boolean
 export function judgedPair({ stable, canary }: Pick<Rollout, 'stable' | 'canary'>): string {
   return `${canary.digest} ${stable.digest}`
 }
+
+/** The first second that begins after this instant: earlier ones were drawn with the table before. */
+export function nextSecond(nowMs: number): number {
+  return Math.ceil(nowMs / 1000)
+}

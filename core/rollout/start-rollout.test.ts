@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { assess } from '../evidence/assessment.ts'
 import { aSecond, HEALTHY, uniform } from '../evidence/testing/traffic.ts'
-import { prepared } from './apply.ts'
+import { prepared } from './attempt.ts'
 import type { Policy } from './policy.ts'
 import { type Rollout, sharesOf } from './rollout.ts'
 import { type StartRequest, startRollout } from './start-rollout.ts'

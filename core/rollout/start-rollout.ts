@@ -1,12 +1,11 @@
 import { learnBaseline, startEvidence } from '../evidence/evidence.ts'
 import { BETS_MAX, evidencePlan } from '../evidence/evidence-plan.ts'
 import type { References } from '../evidence/references.ts'
-import { changedStatistics } from './act.ts'
-import { nextSecond, retried, spentAnew } from './apply.ts'
+import { retried, spentAnew } from './attempt.ts'
 import type { Affinity, VersionRef } from './deployment.ts'
-import type { Policy } from './policy.ts'
+import { changedStatistics, type Policy } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
-import { hasBegun, isFinished, judgedPair, type Rollout } from './rollout.ts'
+import { hasBegun, isFinished, judgedPair, nextSecond, type Rollout } from './rollout.ts'
 
 export interface StartRequest {
   readonly model: string

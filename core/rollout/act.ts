@@ -235,6 +235,11 @@ function invalid(policy: Policy): ActionRefusal | undefined {
     : refused('policy-invalid', `policy ${policy.name}: ${faults.join('; ')}`)
 }
 
+const BROKEN_DRAW: ActionRefusal = refused(
+  'needs-retry',
+  'the draw was broken, so the evidence is worth nothing; mend the routing, then abort and retry, or restart',
+)
+
 function wrongPhase(phase: Phase, verb: string): ActionRefusal {
   return refused('wrong-phase', `cannot ${verb} a rollout that is ${phase.kind}`)
 }

@@ -71,7 +71,7 @@ test('references are those of a rollout after a long time of just that', () => {
   expect(references.errorRate).toBeCloseTo(0.01, 5)
   expect(references.unfinishedRate).toBeCloseTo(0.03, 5)
   expect(references.rejectedRate).toBeCloseTo(0.02, 5)
-  expect(references.score!.unscored).toBeCloseTo(1 - sum(stable.early.scores), 5)
+  expect(references.score!.unscored).toBeCloseTo(1 - sum(stable.early.scores) - stable.early.rejected, 5)
 })
 
 describe('a canary that is worse by so many margins', () => {

@@ -62,8 +62,3 @@ function sameValue(a: unknown, b: unknown): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)])
   return [...keys].every((key) => sameValue(a[key as keyof typeof a], b[key as keyof typeof b]))
 }
-
-const BROKEN_DRAW: ActionRefusal = refused(
-  'needs-retry',
-  'the draw was broken, so the evidence is worth nothing; mend the routing, then abort and retry, or restart',
-)

@@ -1,20 +1,26 @@
+import { getHeapStatistics } from 'node:v8'
 import { assess } from '@coalmine/core/evidence/assessment.ts'
 import type { Released } from '@coalmine/core/evidence/counts.ts'
 import { beginStep, type Evidence, observe, startEvidence } from '@coalmine/core/evidence/evidence.ts'
 import { encodeEvidence } from '@coalmine/core/evidence/evidence-bytes.ts'
+import { Recorder } from '@coalmine/core/evidence/recorder.ts'
 import {
   aSecond,
   HEALTHY,
   healthyReferences,
+  stratumOf,
+  table,
   uniform,
   WIDEST_POLICY,
 } from '@coalmine/core/evidence/testing/traffic.ts'
+import { drawArm } from '@coalmine/core/routing/draw.ts'
+import { seededRandom } from '@coalmine/core/routing/random.ts'
 import type { Benchmark } from './main.ts'
 import { judged } from './report.ts'
 
-/** What a rollout costs the control process: it looks at every second of traffic, for days. */
+/** What a rollout costs: the data processes each request, the control process each second of traffic, for days. */
 export const evidence: Benchmark = {
-  says: 'one evaluation of a rollout with every metric, and the state it keeps',
+  says: 'one evaluation of a rollout with every metric, the state it keeps, recording a request',
   run,
 }
 
@@ -58,6 +64,7 @@ async function run(quick: boolean) {
     return performance.now() - startMs
   })
 
+  const recorded = recording(quick ? 20 : 100)
   const bytes = encodeEvidence(longLived(beginStep(policy, state, now))).length
 
   /** Seconds of traffic with canary and baseline at a weight. */
@@ -97,12 +104,57 @@ async function run(quick: boolean) {
     rows: [
       judged('evaluation of one second, median us', quantile(bothUs, 0.5), '<=', 100),
       judged(`first second of a new probability, median ms of ${STRATA}`, quantile(setUpMs, 0.5), '<=', 30),
+      judged('recording a request, median ns of seconds', recorded.ns, '<=', 1000),
+      judged('recording a request, bytes of heap', recorded.bytes, '<=', 0),
       judged(`state with ${STRATA_IN_TALLY} strata and a baseline being learned, bytes`, bytes, '<=', 16_384),
     ],
     information: [
       { name: 'slowest first second of a probability', figure: Math.max(...setUpMs), unit: 'ms' },
     ],
   }
+}
+
+const REQUESTS_A_SECOND = 20_000
+
+/** What the recorder does of a request, drawn and answered: time, and heap that it allocates. */
+function recording(seconds: number): { readonly ns: number; readonly bytes: number } {
+  const recorder = new Recorder({ horizonMs: 1000, deadlineMs: 5000, scores: 64, knots: 64, classes: 2 })
+  const edges = table(WEIGHT_BP)
+  const stratum = stratumOf(WEIGHT_BP)
+  // Drawn before: what a draw costs is not the recorder's.
+  const draw = seededRandom(new Uint8Array(16).fill(7))
+  const draws = Array.from({ length: REQUESTS_A_SECOND }, draw)
+  const arms = draws.map((u32) => drawArm(edges, u32))
+  const places = draws.map((u32) => u32 & 63)
+  const second = (nowMs: number) => {
+    for (let i = 0; i < REQUESTS_A_SECOND; i++) {
+      const place = places[i]!
+      const token = recorder.assign(nowMs, arms[i]!, stratum)
+      recorder.answered(token, 1 + place, place, place, place & 1)
+    }
+  }
+  const ns: number[] = []
+  const allocated: number[] = []
+  for (let index = 0; index < 1.2 * seconds; index++) {
+    // Reading the heap's statistics closes a page, which is no request's: as much as around nothing is left out.
+    const around = bytesOf(() => {})
+    const startMs = performance.now()
+    const bytes = bytesOf(() => second(index * 1000))
+    const tookMs = performance.now() - startMs
+    // The first fifth compiles.
+    if (index >= 0.2 * seconds) {
+      allocated.push((bytes - around) / REQUESTS_A_SECOND)
+      ns.push((tookMs * 1e6) / REQUESTS_A_SECOND)
+    }
+    recorder.drain((index + 1) * 1000)
+  }
+  return { ns: quantile(ns, 0.5), bytes: Math.max(0, Math.round(quantile(allocated, 0.5))) }
+}
+
+function bytesOf(work: () => void): number {
+  const before = getHeapStatistics().total_allocated_bytes
+  work()
+  return getHeapStatistics().total_allocated_bytes - before
 }
 
 /** The same counts at another time. */

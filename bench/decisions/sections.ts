@@ -38,6 +38,29 @@ export interface Reported {
 /** Evidence of a broken draw is held to be one from ten thousand on. */
 const MISMATCH_RISK = 1e-4
 
+/** How often something certain was wrong. */
+function wrongVerdicts(
+  experiments: readonly Experiment[],
+  outcomes: ReadonlyMap<string, Outcome[]>,
+  verdict: { readonly figure: string; readonly head: readonly [string, string]; readonly label: string },
+  most: (name: string, runs: number) => number,
+): Reported {
+  const cases = experiments.map(({ name }) => {
+    const runs = outcomes.get(name)!
+    return { name, runs: runs.length, wrong: countOf(runs, verdict.figure) }
+  })
+  const [scenario, certain] = verdict.head
+  return {
+    table: [
+      [scenario, 'runs', certain, 'share, 95 %'],
+      ...cases.map(({ name, runs, wrong }) => [bare(name), `${runs}`, `${wrong}`, interval(wrong, runs)]),
+    ],
+    rows: cases.map(({ name, runs, wrong }) =>
+      judged(`${verdict.label} of ${runs}: ${bare(name)}`, wrong, '<=', most(name, runs)),
+    ),
+  }
+}
+
 const falseRollback: Section = {
   title: 'False rollbacks',
   about:
@@ -45,29 +68,21 @@ const falseRollback: Section = {
   experiments: FALSE_ROLLBACK,
   runs: { full: 2000, quick: 40 },
   report: (outcomes) => {
-    const cases = FALSE_ROLLBACK.map(({ name }) => {
-      const runs = outcomes.get(name)!
-      return { name: bare(name), runs, wrong: countOf(runs, 'rollbackAt') }
-    })
-    const flags = cases.reduce((sum, { runs }) => sum + countOf(runs, 'mismatchAt'), 0)
-    const all = cases.reduce((sum, { runs }) => sum + runs.length, 0)
-    return {
-      table: [
-        ['scenario', 'runs', 'rolled back', 'share, 95 %'],
-        ...cases.map(({ name, runs, wrong }) => [
-          name,
-          `${runs.length}`,
-          `${wrong}`,
-          interval(wrong, runs.length),
-        ]),
-      ],
-      rows: [
-        ...cases.map(({ name, runs, wrong }) =>
-          judged(`false rollbacks of ${runs.length}: ${name}`, wrong, '<=', mostCases(runs.length, ALPHA)),
-        ),
-        judged(`false sample-ratio flags of ${all} healthy runs`, flags, '<=', mostCases(all, MISMATCH_RISK)),
-      ],
-    }
+    const { table, rows } = wrongVerdicts(
+      FALSE_ROLLBACK,
+      outcomes,
+      { figure: 'rollbackAt', head: ['scenario', 'rolled back'], label: 'false rollbacks' },
+      (_, runs) => mostCases(runs, ALPHA),
+    )
+    const all = FALSE_ROLLBACK.flatMap(({ name }) => outcomes.get(name)!)
+    const flags = countOf(all, 'mismatchAt')
+    const flagged = judged(
+      `false sample-ratio flags of ${all.length} healthy runs`,
+      flags,
+      '<=',
+      mostCases(all.length, MISMATCH_RISK),
+    )
+    return { table, rows: [...rows, flagged] }
   },
 }
 
@@ -77,32 +92,14 @@ const falsePromotion: Section = {
     'A canary exactly at its margin through 5, 10, 25 and 50 %, a quarter of 250,000 requests each; beta is 5 %. Counted is whether it was ever proven good, though a rollback would often have come first.',
   experiments: FALSE_PROMOTION,
   runs: { full: 1000, quick: 40 },
-  report: (outcomes) => {
-    const cases = FALSE_PROMOTION.map(({ name }) => {
-      const runs = outcomes.get(name)!
-      return { name, runs, wrong: countOf(runs, 'promotionAt') }
-    })
-    return {
-      table: [
-        ['at its margin', 'runs', 'proven good', 'share, 95 %'],
-        ...cases.map(({ name, runs, wrong }) => [
-          bare(name),
-          `${runs.length}`,
-          `${wrong}`,
-          interval(wrong, runs.length),
-        ]),
-      ],
-      rows: cases.map(({ name, runs, wrong }) =>
-        judged(
-          `false promotions of ${runs.length}: ${bare(name)}`,
-          wrong,
-          '<=',
-          // Every gate must err at once.
-          name === JOINT_GATE ? Math.ceil(runs.length / 100) : mostCases(runs.length, BETA),
-        ),
-      ),
-    }
-  },
+  report: (outcomes) =>
+    wrongVerdicts(
+      FALSE_PROMOTION,
+      outcomes,
+      { figure: 'promotionAt', head: ['at its margin', 'proven good'], label: 'false promotions' },
+      // In the joint gate every test must err at once.
+      (name, runs) => (name === JOINT_GATE ? Math.ceil(runs / 100) : mostCases(runs, BETA)),
+    ),
 }
 
 const efficiency: Section = {

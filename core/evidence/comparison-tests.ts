@@ -227,50 +227,48 @@ function latencyTests(
       return pi
     },
   }
-  const steps = TAIL_QUANTILES.map((p, i): Test<'early'> => {
+  /** A canary's bins from `canary` on beside a control's from `control` on; silent while the quantile is unknown. */
+  const atQuantile = (
+    p: number,
+    bets: LinearBets,
+    { canary, control }: { readonly canary: number; readonly control: number },
+    beyond: { readonly [arm in 'canary' | 'control']: (reading: ArmReading, bin: number) => number },
+  ): Test<'early'> => ({
+    label: quantileName(p),
+    group: 'early',
+    bets,
+    windowed: true,
+    read: (reading, out) => {
+      const [pi, pair] = pairOf(reading)
+      if (control < 0 || pi === 0) return 0
+      writeHits(
+        out,
+        beyond.canary(reading.canary, canary),
+        reading.canary.counts.requests,
+        beyond.control(pair, control),
+        pair.counts.requests,
+      )
+      return pi
+    },
+  })
+  const steps = TAIL_QUANTILES.map((p, i) => {
     const control = reference?.quantiles[i] ?? -1
     const canary = control < 0 ? 0 : binBeyond(tolerate, control)
-    return {
-      label: quantileName(p),
-      group: 'early',
-      bets: STEP_BETS[i]!,
-      windowed: true,
-      read: (reading, out) => {
-        const [pi, pair] = pairOf(reading)
-        if (control < 0 || pi === 0) return 0
-        writeHits(
-          out,
-          countFrom(reading.canary.elapsed, canary),
-          reading.canary.counts.requests,
-          countFrom(pair.timed, control) + cutShort(pair),
-          pair.counts.requests,
-        )
-        return pi
+    return atQuantile(
+      p,
+      STEP_BETS[i]!,
+      { canary, control },
+      {
+        canary: ({ elapsed }, bin) => countFrom(elapsed, bin),
+        control: (arm, bin) => countFrom(arm.timed, bin) + cutShort(arm),
       },
-    }
+    )
   })
-  const gates = quantiles.map((p): Test<'early'> => {
-    const quantile = TAIL_QUANTILES.indexOf(p as 0.5)
-    const control = reference?.quantiles[quantile] ?? -1
+  const gates = quantiles.map((p) => {
+    const i = TAIL_QUANTILES.indexOf(p)
+    const control = reference?.quantiles[i] ?? -1
     const canary = control < 0 ? 0 : binWithin(margin, control)
-    return {
-      label: quantileName(p),
-      group: 'early',
-      bets: GATE_BETS[quantile]!,
-      windowed: true,
-      read: (reading, out) => {
-        const [pi, pair] = pairOf(reading)
-        if (control < 0 || pi === 0) return 0
-        writeHits(
-          out,
-          unproven(reading.canary, canary),
-          reading.canary.counts.requests,
-          unproven(pair, control),
-          pair.counts.requests,
-        )
-        return pi
-      },
-    }
+    return atQuantile(p, GATE_BETS[i]!, { canary, control }, { canary: unproven, control: unproven })
   })
   return {
     rollback: [

@@ -1,7 +1,7 @@
 import { LATENCY_BINS } from './latency-scale.ts'
 
 /** The quantiles at which a tail is compared. */
-export const TAIL_QUANTILES = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const
+export const TAIL_QUANTILES: readonly number[] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999]
 
 /** Normal scores from -3 to 3 in tenths: fine enough to bet by, small enough to commit. */
 const SCORE_MAX = 3

@@ -76,7 +76,7 @@ function comparisonFaults(comparison: Comparison): string[] {
       return [
         ...(quantiles.length > 0 ? [] : [at('quantiles: at least one is needed')]),
         ...quantiles
-          .filter((p) => !TAIL_QUANTILES.includes(p as 0.5))
+          .filter((p) => !TAIL_QUANTILES.includes(p))
           .map((p) =>
             at(`quantiles are among ${TAIL_QUANTILES.map(quantileName).join(', ')}, not ${quantileName(p)}`),
           ),

@@ -1,5 +1,5 @@
 import type { ArmTick, Baseline } from '../tick.ts'
-import { Totals } from './totals.ts'
+import { cumulative } from './totals.ts'
 
 /**
  * GrowthBook's default tuning parameter, the number of requests its interval is optimised for; a risk as
@@ -13,20 +13,10 @@ const GROWTHBOOK = { alpha: 0.01, tuning: 5000 } as const
  * Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (arXiv 2103.06476, equations 134 and 161). Rolls back
  * when the interval lies above zero. As there, an arm without any variance has no result.
  */
-export const growthbook: Baseline = {
-  name: 'GrowthBook safe rollout',
-  start: () => {
-    const canary = new Totals()
-    const stable = new Totals()
-    return {
-      see: (tick) => {
-        canary.add(tick.canary)
-        stable.add(tick.stable)
-        return lowerBound(canary, stable) > 0 ? 'rollback' : 'continue'
-      },
-    }
-  },
-}
+export const growthbook: Baseline = cumulative(
+  'GrowthBook safe rollout',
+  (canary, stable) => lowerBound(canary, stable) > 0,
+)
 
 const LOG_LEVEL = -2 * Math.log(2 * GROWTHBOOK.alpha)
 const RHO_SQUARED = (LOG_LEVEL + Math.log(LOG_LEVEL + 1)) / GROWTHBOOK.tuning

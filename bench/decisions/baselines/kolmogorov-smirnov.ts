@@ -1,24 +1,14 @@
 import type { Baseline } from '../tick.ts'
-import { Totals } from './totals.ts'
+import { cumulative } from './totals.ts'
 
 /** The 5 % point of Kolmogorov's distribution (Smirnov, 1948): the level is right for a single look. */
 const CRITICAL = 1.3580986393225505
 
 /** The two-sample Kolmogorov-Smirnov test of all scores since the rollout began, at every evaluation. */
-export const kolmogorovSmirnov: Baseline = {
-  name: 'Kolmogorov-Smirnov at every look',
-  start: () => {
-    const canary = new Totals()
-    const stable = new Totals()
-    return {
-      see: (tick) => {
-        canary.add(tick.canary)
-        stable.add(tick.stable)
-        return scaledDistance(canary.scores, stable.scores) > CRITICAL ? 'rollback' : 'continue'
-      },
-    }
-  },
-}
+export const kolmogorovSmirnov: Baseline = cumulative(
+  'Kolmogorov-Smirnov at every look',
+  (canary, stable) => scaledDistance(canary.scores, stable.scores) > CRITICAL,
+)
 
 /**
  * The largest distance of two distribution functions, times sqrt(n m / (n + m)). NaN where an arm has no

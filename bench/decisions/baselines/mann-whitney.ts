@@ -1,24 +1,14 @@
 import type { Baseline } from '../tick.ts'
-import { Totals } from './totals.ts'
+import { cumulative } from './totals.ts'
 
 /** The one-sided 1 % point of the normal distribution: the level is right for a single look. */
 const CRITICAL_Z = 2.3263478740408408
 
 /** Mann and Whitney's test (1947) of all latencies since the rollout began, at every evaluation. */
-export const mannWhitney: Baseline = {
-  name: 'Mann-Whitney at every look',
-  start: () => {
-    const canary = new Totals()
-    const stable = new Totals()
-    return {
-      see: (tick) => {
-        canary.add(tick.canary)
-        stable.add(tick.stable)
-        return mannWhitneyZ(canary.latency, stable.latency) > CRITICAL_Z ? 'rollback' : 'continue'
-      },
-    }
-  },
-}
+export const mannWhitney: Baseline = cumulative(
+  'Mann-Whitney at every look',
+  (canary, stable) => mannWhitneyZ(canary.latency, stable.latency) > CRITICAL_Z,
+)
 
 /**
  * The z statistic of the rank sum of two histograms over the same bins, positive when the canary's are

@@ -1,4 +1,4 @@
-import type { ArmTick } from '../tick.ts'
+import type { ArmTick, Baseline } from '../tick.ts'
 
 /** An arm's counts, summed over ticks. */
 export class Totals implements ArmTick {
@@ -17,4 +17,22 @@ export class Totals implements ArmTick {
 
 function addTo(sums: number[], counts: ArrayLike<number>): void {
   for (let bin = 0; bin < counts.length; bin++) sums[bin] = (sums[bin] ?? 0) + counts[bin]!
+}
+
+/** A method that looks at everything since the rollout began, at every evaluation. */
+export function cumulative(name: string, alarms: (canary: Totals, stable: Totals) => boolean): Baseline {
+  return {
+    name,
+    start: () => {
+      const canary = new Totals()
+      const stable = new Totals()
+      return {
+        see: (tick) => {
+          canary.add(tick.canary)
+          stable.add(tick.stable)
+          return alarms(canary, stable) ? 'rollback' : 'continue'
+        },
+      }
+    },
+  }
 }

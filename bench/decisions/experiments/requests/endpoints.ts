@@ -32,8 +32,8 @@ const P95_ALONE = policyOf([P95])
 /** As many bins of 1 % as a latency margin of 10 % is cut to. */
 const AT_LATENCY_MARGIN = 1.01 ** 9
 
-/** 60,000 requests: many runs are needed. */
-const DURATION_MS = 200_000
+/** 45,000 requests: many runs are needed. */
+const DURATION_MS = 150_000
 const CLIENTS = clientsOf({ ratePerSecond: 300 })
 
 interface Stall {

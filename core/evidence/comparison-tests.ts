@@ -14,7 +14,15 @@ import { normalScores, TAIL_QUANTILES } from './latency-reference.ts'
 import { binBeyond, binWithin, LATENCY_BINS, unshiftedBins } from './latency-scale.ts'
 import type { LinearBets } from './linear-bets.ts'
 import { KNOT_VALUES, meanDifferenceBets } from './mean-difference.ts'
-import { type ArmReading, controlOf, countFrom, pooledPi, type Reading, writeBins } from './reading.ts'
+import {
+  controlOf,
+  countFrom,
+  pooledPi,
+  type Reading,
+  type ScoreReading,
+  type TimeReading,
+  writeBins,
+} from './reading.ts'
 import type { References, ScoreReference } from './references.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
 
@@ -207,7 +215,7 @@ function latencyTests(
   withoutBaseline: boolean,
 ): ComparisonTests {
   // Unequal shares are unequal loads, and a lightly loaded version is not what it will be under load.
-  const pairOf = ({ stratum, baseline, rest }: Reading): readonly [number, ArmReading] => {
+  const pairOf = ({ stratum, baseline, rest }: Reading): readonly [number, TimeReading] => {
     if (stratum.baseline === stratum.canary) return [stratum.canary > 0 ? 0.5 : 0, baseline]
     return withoutBaseline && stratum.baseline === 0 ? [pooledPi(stratum), rest] : [0, baseline]
   }
@@ -232,7 +240,7 @@ function latencyTests(
     p: number,
     bets: LinearBets,
     { canary, control }: { readonly canary: number; readonly control: number },
-    beyond: { readonly [arm in 'canary' | 'control']: (reading: ArmReading, bin: number) => number },
+    beyond: { readonly [arm in 'canary' | 'control']: (reading: TimeReading, bin: number) => number },
   ): Test<'early'> => ({
     label: quantileName(p),
     group: 'early',
@@ -283,12 +291,12 @@ function latencyTests(
 }
 
 /** Failed and given up: of a control as late as can be. */
-function cutShort({ notAnswered, counts }: ArmReading): number {
+function cutShort({ notAnswered, counts }: TimeReading): number {
   return notAnswered - counts.slow
 }
 
 /** How many were answered at this bin or above, or not at all. */
-function unproven({ answered, notAnswered }: ArmReading, bin: number): number {
+function unproven({ answered, notAnswered }: TimeReading, bin: number): number {
   return countFrom(answered, bin) + notAnswered
 }
 
@@ -327,7 +335,7 @@ export function declaredEdges(shares: readonly number[]): { readonly bin: number
 interface ScoreEvent {
   readonly label: string
   readonly share: number
-  readonly hits: (arm: ArmReading) => number
+  readonly hits: (arm: ScoreReading) => number
 }
 
 function edgeTests({ tolerate, margin }: ScoreDistribution, score: ScoreReference): ComparisonTests {
@@ -349,11 +357,11 @@ function edgeTests({ tolerate, margin }: ScoreDistribution, score: ScoreReferenc
 function classTests({ tolerate, margin }: ScoreDistribution, score: ScoreReference): ComparisonTests {
   // Of two classes one says it all.
   const classes = score.classes.length === 2 ? [1] : score.classes.keys().toArray()
-  const scored = ({ scoredFrom, counts }: ArmReading) =>
+  const scored = ({ scoredFrom, counts }: ScoreReading) =>
     counts.classes.length > 0 ? sum(counts.classes) : from(scoredFrom, 0)
   const events = classes.flatMap((index): ScoreEvent[] => {
     const share = score.classes[index]!
-    const hits = ({ counts }: ArmReading) => counts.classes[index] ?? 0
+    const hits = ({ counts }: ScoreReading) => counts.classes[index] ?? 0
     return [
       { label: `more of class ${index}`, share, hits },
       { label: `less of class ${index}`, share: 1 - share, hits: (arm) => scored(arm) - hits(arm) },
@@ -363,7 +371,7 @@ function classTests({ tolerate, margin }: ScoreDistribution, score: ScoreReferen
 }
 
 /** Requests of which nobody knows what their score would have been: not scored, and not refused either. */
-function unscored({ counts }: ArmReading, scored: number): number {
+function unscored({ counts }: ScoreReading, scored: number): number {
   return Math.max(0, counts.requests - scored - counts.rejected)
 }
 
@@ -377,7 +385,7 @@ function shareTests(
   tolerate: number,
   margin: number,
   reference: ScoreReference,
-  scored: (arm: ArmReading) => number = ({ scoredFrom }) => from(scoredFrom, 0),
+  scored: (arm: ScoreReading) => number = ({ scoredFrom }) => from(scoredFrom, 0),
 ): ComparisonTests {
   if (events.length === 0)
     return { rollback: [], promotion: [], untestable: 'the reference has one value of the score only' }
@@ -391,7 +399,7 @@ function shareTests(
     bets,
     windowed: false,
     read: ({ stratum, canary, control }, out) => {
-      const unknown = (arm: ArmReading) => unscored(arm, scored(arm))
+      const unknown = (arm: ScoreReading) => unscored(arm, scored(arm))
       writeHits(
         out,
         hits(canary) + (unknownOf === 'canary' ? unknown(canary) : 0),
@@ -457,7 +465,7 @@ function meanTests({ tolerate, margin }: ScoreDistribution, { mean }: ScoreRefer
 }
 
 /** One cell a knot, and one for refused requests. */
-function writeKnots(out: Float64Array, at: number, arm: ArmReading, unknownKnot: number): void {
+function writeKnots(out: Float64Array, at: number, arm: ScoreReading, unknownKnot: number): void {
   const n = KNOT_VALUES.length
   const { knots, rejected } = arm.counts
   let scored = 0

@@ -14,11 +14,16 @@ export interface SparseCounts {
   readonly counts: readonly number[]
 }
 
-/** One arm's early counts, as edges and quantiles ask for them. */
-export interface ArmReading {
+/** One arm's early counts, as comparisons of rates and scores ask for them. */
+export interface ScoreReading {
   readonly counts: EarlyCounts
-  /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. Of canary and control. */
+  /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. */
   readonly scoredFrom: Float64Array
+}
+
+/** One arm's early counts, as comparisons of latency ask for them. */
+export interface TimeReading {
+  readonly counts: EarlyCounts
   /** Who was answered, refused or open at the horizon; failed and given-up requests are not in it. */
   readonly timed: SparseCounts
   /** Everybody, at the time that had passed when the request ended or the horizon came. */
@@ -32,13 +37,13 @@ export interface ArmReading {
 /** A stratum's cell, read as the comparisons need it. */
 export interface Reading {
   readonly stratum: Stratum
-  readonly canary: ArmReading
-  /** All of stable, without its latency: errors and scores are compared with it. */
-  readonly control: ArmReading
-  /** Stable at the canary's share and load: latency is compared with it. */
-  readonly baseline: ArmReading
-  /** What is not on the baseline. */
-  readonly rest: ArmReading
+  readonly canary: ScoreReading & TimeReading
+  /** All of stable: errors and scores are compared with it. */
+  readonly control: ScoreReading
+  /** Stable at the canary's share and load: latency is compared with it. Empty where no latency is wanted. */
+  readonly baseline: TimeReading
+  /** What is not on the baseline, where there is none. */
+  readonly rest: TimeReading
 }
 
 /** Reads a cell. Latencies that no comparison asks for are left out by `wanted`. */
@@ -47,23 +52,15 @@ export function readEarly(
   horizonMs: number,
   wanted: { readonly latency: boolean },
 ): Reading {
-  const canary = readArm(arms.canary, horizonMs, wanted.latency)
-  const baseline = readArm(arms.baseline, horizonMs, wanted.latency)
-  const rest = readArm(arms.stable, horizonMs, wanted.latency && stratum.baseline === 0)
   const control = addCounts('early', untimed(arms.stable), untimed(arms.baseline))
+  const times = (counts: EarlyCounts, isWanted: boolean) =>
+    isWanted ? readTimes(counts, horizonMs) : { ...NO_TIMES, counts }
   return {
     stratum,
-    canary: { ...canary, scoredFrom: fromTop(arms.canary.scores) },
-    control: {
-      counts: control,
-      scoredFrom: fromTop(control.scores),
-      timed: NOWHERE,
-      elapsed: NOWHERE,
-      answered: NOWHERE,
-      notAnswered: baseline.notAnswered + rest.notAnswered,
-    },
-    baseline,
-    rest,
+    canary: { ...readTimes(arms.canary, horizonMs), scoredFrom: fromTop(arms.canary.scores) },
+    control: { counts: control, scoredFrom: fromTop(control.scores) },
+    baseline: times(arms.baseline, wanted.latency && stratum.baseline > 0),
+    rest: times(arms.stable, wanted.latency && stratum.baseline === 0),
   }
 }
 
@@ -85,16 +82,21 @@ function untimed(counts: EarlyCounts): EarlyCounts {
   return { ...counts, latency: NONE, cut: NONE }
 }
 
-function readArm(counts: EarlyCounts, horizonMs: number, isTimed: boolean): ArmReading {
+const NO_TIMES = { timed: NOWHERE, elapsed: NOWHERE, answered: NOWHERE, notAnswered: 0 }
+
+function readTimes(counts: EarlyCounts, horizonMs: number): TimeReading {
   const { latency, cut, slow } = counts
-  const ended = sparse(cut)
-  const notAnswered = countFrom(ended, 0) + slow
-  if (!isTimed)
-    return { counts, scoredFrom: NONE, timed: NOWHERE, elapsed: NOWHERE, answered: NOWHERE, notAnswered }
   const answered = sparse(latency)
+  const ended = sparse(cut)
   const open = slow === 0 ? NOWHERE : { bins: [latencyBin(horizonMs)], counts: [slow] }
   const timed = addSparse(answered, open)
-  return { counts, scoredFrom: NONE, timed, elapsed: addSparse(timed, ended), answered, notAnswered }
+  return {
+    counts,
+    timed,
+    elapsed: addSparse(timed, ended),
+    answered,
+    notAnswered: countFrom(ended, 0) + slow,
+  }
 }
 
 function addSparse(a: SparseCounts, b: SparseCounts): SparseCounts {

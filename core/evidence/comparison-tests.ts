@@ -504,7 +504,7 @@ function provable(promotion: readonly AnyTest[]): Pick<ComparisonTests, 'promoti
     : { promotion, untestable: `the margin leaves no room: ${without.label} can hardly get worse` }
 }
 
-function from(sums: Float64Array, bin: number): number {
+function from(sums: readonly number[], bin: number): number {
   return sums[Math.min(bin, sums.length - 1)] ?? 0
 }
 

@@ -159,11 +159,12 @@ function addCells<G extends Group>(group: G, a: StratumCell<G>, b: StratumCell<G
   }
 }
 
+/** A plain array: a small typed one takes longer to make than to fill. */
 function addArrays(a: ArrayLike<number>, b: ArrayLike<number>): ArrayLike<number> {
   if (a.length === 0) return b
   if (b.length === 0) return a
-  const [longer, shorter] = a.length < b.length ? [b, a] : [a, b]
-  const sums = new Float64Array(longer)
-  for (let i = 0; i < shorter.length; i++) sums[i]! += shorter[i]!
+  const sums = new Array<number>(Math.max(a.length, b.length)).fill(0)
+  for (let i = 0; i < a.length; i++) sums[i] = a[i]!
+  for (let i = 0; i < b.length; i++) sums[i]! += b[i]!
   return sums
 }

@@ -18,7 +18,7 @@ export interface SparseCounts {
 export interface ScoreReading {
   readonly counts: EarlyCounts
   /** Requests with a score in this bin or above; one entry more than there are bins, the last 0. */
-  readonly scoredFrom: Float64Array
+  readonly scoredFrom: readonly number[]
 }
 
 /** One arm's early counts, as comparisons of latency ask for them. */
@@ -144,8 +144,8 @@ function sparse(of: ArrayLike<number>): SparseCounts {
 }
 
 /** Sums from the top; one entry more than counts. */
-function fromTop(counts: ArrayLike<number>): Float64Array {
-  const out = new Float64Array(counts.length + 1)
+function fromTop(counts: ArrayLike<number>): number[] {
+  const out = new Array<number>(counts.length + 1).fill(0)
   for (let i = counts.length - 1; i >= 0; i--) out[i] = out[i + 1]! + counts[i]!
   return out
 }

@@ -107,7 +107,7 @@ const efficiency: Section = {
   about:
     "One kernel alone with all of its capital from the start, a look every 20 to 25 requests (windowed: each second), rollback at alpha 1 %, proof at beta 5 %. The bound is Wald's for somebody who knows the true rates. 'Windowed' pays for stalls of endpoints; see how-decisions-work.md.",
   experiments: EFFICIENCY,
-  runs: { full: 200, quick: 60 },
+  runs: { full: 400, quick: 60 },
   report: (outcomes, quick) => {
     // Few runs are judged by what few runs can show: 2.33 standard errors beyond the limit.
     const slack = (requests: readonly number[], bound: number) =>

@@ -28,15 +28,15 @@ const REQUESTS = 500
 const WEIGHT_BP = 500
 /** Distinct seconds; they come again and again under later times. */
 const SECONDS = 40
-const EVALUATIONS = 5000
+const EVALUATIONS = 20_000
 const STRATA = 20
 const STRATA_IN_TALLY = 12
 
-/** @param quick a fifth of the evaluations */
+/** @param quick half of the evaluations */
 async function run(quick: boolean) {
   const policy = WIDEST_POLICY
   const random = uniform(1)
-  const evaluations = quick ? EVALUATIONS / 5 : EVALUATIONS
+  const evaluations = quick ? EVALUATIONS / 2 : EVALUATIONS
   const seconds = traffic(WEIGHT_BP, SECONDS)
   let now = 0
   let state = beginStep(policy, startEvidence(policy, healthyReferences(), 4), now)

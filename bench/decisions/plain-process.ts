@@ -1,5 +1,6 @@
-import { type AnyTest, comparisonTests, type Feed } from '@coalmine/core/evidence/comparison-tests.ts'
+import { comparisonTests } from '@coalmine/core/evidence/comparison-tests.ts'
 import type { Released } from '@coalmine/core/evidence/counts.ts'
+import type { AnyTest, Feed } from '@coalmine/core/evidence/fed-bets.ts'
 import { addLogFactors, logMixture } from '@coalmine/core/evidence/linear-bets.ts'
 import { readEarly } from '@coalmine/core/evidence/reading.ts'
 import type { References } from '@coalmine/core/evidence/references.ts'

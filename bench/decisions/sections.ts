@@ -16,7 +16,21 @@ import {
   type RequestLevel,
 } from './experiments/request-level.ts'
 import { ROLLOUT_CASES, ROLLOUTS, rolloutName, SHARDS } from './experiments/rollouts.ts'
-import { mostCases, shareInterval } from './limits.ts'
+import {
+  bare,
+  countOf,
+  interval,
+  meanOf,
+  percent,
+  quantile,
+  rounded,
+  shareFinite,
+  standardError,
+  total,
+  valuesOf,
+  whole,
+} from './figures.ts'
+import { mostCases } from './limits.ts'
 import { ALPHA, BETA } from './policies.ts'
 
 /** A part of the benchmark: what is run, and what is said of it. */
@@ -393,54 +407,3 @@ export const SECTIONS: readonly Section[] = [
   shards,
   besideOthers,
 ]
-
-function bare(name: string): string {
-  return name.slice(name.indexOf(': ') + 2)
-}
-
-function valuesOf(outcomes: readonly Outcome[], field: string): number[] {
-  return outcomes.map((outcome) => outcome[field]!)
-}
-
-function countOf(outcomes: readonly Outcome[], field: string): number {
-  return valuesOf(outcomes, field).filter(Number.isFinite).length
-}
-
-function shareFinite(values: readonly number[]): number {
-  return values.filter(Number.isFinite).length / values.length
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0)
-}
-
-function meanOf(values: readonly number[]): number {
-  return total(values) / values.length
-}
-
-function standardError(values: readonly number[]): number {
-  const mean = meanOf(values)
-  return Math.sqrt(total(values.map((value) => (value - mean) ** 2)) / (values.length - 1) / values.length)
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100
-}
-
-function quantile(values: readonly number[], p: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))]!
-}
-
-function interval(k: number, n: number): string {
-  const [low, high] = shareInterval(k, n)
-  return `${percent(low)} to ${percent(high)}`
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toFixed(share > 0 && share < 0.1 ? 2 : 1))} %`
-}
-
-function whole(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : 'never'
-}

@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { Comparison, RateBound } from './comparison.ts'
-import { type AnyTest, comparisonTests, declaredEdges, lineOf } from './comparison-tests.ts'
+import { comparisonTests } from './comparison-tests.ts'
 import { type EarlyCounts, NO_EARLY_COUNTS, type StratumCell } from './counts.ts'
+import type { AnyTest } from './fed-bets.ts'
 import { latencyReference, learned, startLearning } from './latency-reference.ts'
 import { LATENCY_BINS, latencyBin } from './latency-scale.ts'
 import { logEValue } from './linear-bets.ts'
 import { KNOTS } from './mean-difference.ts'
+import { lineOf } from './rate-tests.ts'
 import { readEarly } from './reading.ts'
 import type { References } from './references.ts'
+import { declaredEdges } from './score-tests.ts'
 import { HEALTHY, HORIZON_MS, healthyReferences, stratumOf } from './testing/traffic.ts'
 
 const REFERENCES = healthyReferences()

@@ -1,6 +1,7 @@
 import type { Comparison, Guardrail, StatisticalPolicy } from './comparison.ts'
-import { type AnyTest, type ComparisonTests, comparisonTests } from './comparison-tests.ts'
+import { comparisonTests } from './comparison-tests.ts'
 import type { Group } from './counts.ts'
+import type { AnyTest, ComparisonTests } from './fed-bets.ts'
 import type { References } from './references.ts'
 import { sampleRatioBets } from './sample-ratio.ts'
 

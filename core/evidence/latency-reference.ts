@@ -3,6 +3,11 @@ import { LATENCY_BINS } from './latency-scale.ts'
 /** The quantiles at which a tail is compared. */
 export const TAIL_QUANTILES: readonly number[] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999]
 
+/** `p95`, `p99.9` */
+export function quantileName(p: number): string {
+  return `p${Number((p * 100).toFixed(3))}`
+}
+
 /** Normal scores from -3 to 3 in tenths: fine enough to bet by, small enough to commit. */
 const SCORE_MAX = 3
 const LEVELS = 61

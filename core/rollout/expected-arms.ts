@@ -1,10 +1,11 @@
 import { lineAt } from '../evidence/bernoulli.ts'
-import { declaredEdges, lineOf } from '../evidence/comparison-tests.ts'
 import type { GroupCounts, Stratum } from '../evidence/counts.ts'
 import type { PerGroup } from '../evidence/evidence.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, shiftedMs } from '../evidence/latency-scale.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
+import { lineOf } from '../evidence/rate-tests.ts'
 import { type References, referencesBefore, type ScoreReference } from '../evidence/references.ts'
+import { declaredEdges } from '../evidence/score-tests.ts'
 import type { Comparison } from './policy.ts'
 
 /** How a version's scores are distributed, as its reference.json says. */

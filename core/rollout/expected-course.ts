@@ -1,11 +1,7 @@
-import {
-  type AnyTest,
-  type ComparisonTests,
-  comparisonTests,
-  type RollbackMixture,
-} from '../evidence/comparison-tests.ts'
+import { comparisonTests } from '../evidence/comparison-tests.ts'
 import type { Group, Stratum } from '../evidence/counts.ts'
 import { FIRST_WARM_UP_SECONDS, LEARNING_MIN, WARM_UP_SECONDS } from '../evidence/evidence.ts'
+import type { AnyTest, ComparisonTests, RollbackMixture } from '../evidence/fed-bets.ts'
 import {
   BEYOND,
   type LatencyReference,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { AnyTest } from '../evidence/comparison-tests.ts'
+import type { AnyTest } from '../evidence/fed-bets.ts'
 import { windowLogFactor } from '../evidence/window.ts'
 import { ExpectedWealth, evenGrowth, expectedGrowth, growthByHits } from './expected-wealth.ts'
 

@@ -1,4 +1,4 @@
-import type { AnyTest } from '../evidence/comparison-tests.ts'
+import type { AnyTest } from '../evidence/fed-bets.ts'
 import { addLogFactors, logMixture } from '../evidence/linear-bets.ts'
 import { windowLogFactor } from '../evidence/window.ts'
 

@@ -1,5 +1,4 @@
-import { quantileName } from '../evidence/comparison-tests.ts'
-import { TAIL_QUANTILES } from '../evidence/latency-reference.ts'
+import { quantileName, TAIL_QUANTILES } from '../evidence/latency-reference.ts'
 import { isWeight } from '../routing/draw.ts'
 import type { Comparison, Policy, RateBound } from './policy.ts'
 import { percent } from './sentences.ts'

@@ -1,4 +1,3 @@
-import { declaredEdges } from '../evidence/comparison-tests.ts'
 import type { Group, GroupCounts, StratumCell } from '../evidence/counts.ts'
 import {
   latencyShiftInterval,
@@ -11,6 +10,7 @@ import type { StratumCounts } from '../evidence/linear-bets.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
 import { controlOf, everyBin, pooledPi, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
+import { declaredEdges } from '../evidence/score-tests.ts'
 import type { Interval } from '../evidence/stationary-interval.ts'
 import type {
   Accuracy,

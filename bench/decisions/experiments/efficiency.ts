@@ -1,5 +1,5 @@
 import { anyChangeLogE } from '@coalmine/core/evidence/any-change.ts'
-import type { AnyTest } from '@coalmine/core/evidence/comparison-tests.ts'
+import type { AnyTest } from '@coalmine/core/evidence/fed-bets.ts'
 import { binBeyond, LATENCY_BINS, latencyBin } from '@coalmine/core/evidence/latency-scale.ts'
 import { logEValue } from '@coalmine/core/evidence/linear-bets.ts'
 import { PAIRED, pairedDifferenceBets } from '@coalmine/core/evidence/paired-difference.ts'

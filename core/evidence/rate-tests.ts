@@ -1,0 +1,122 @@
+import { type Line, promotionBets, rollbackBets } from './bernoulli.ts'
+import type { Comparison, RateBound } from './comparison.ts'
+import { type ComparisonTests, mixture, provable, type Test, writeHits } from './fed-bets.ts'
+import type { LinearBets } from './linear-bets.ts'
+import { controlOf, pooledPi } from './reading.ts'
+import type { References } from './references.ts'
+
+/**
+ * Errors are seen early (failed within the horizon) and in the end (no good answer by the deadline). Each look is an
+ * e-process of its own filtration, so they share the guardrail's risk instead of spending it twice.
+ */
+const EARLY_PART = 0.75
+
+/** The boundary that a bound draws: how high the canary's rate may be at each of stable's. */
+export function lineOf({ kind, value }: RateBound): Line {
+  return kind === 'relative' ? { slope: 1 + value, offset: 0 } : { slope: 1, offset: value }
+}
+
+type RateComparison = Extract<Comparison, { tolerate: RateBound }>
+
+export function errorTests({ tolerate, margin }: RateComparison, references: References): ComparisonTests {
+  const bets = rollbackBets(references.errorRate, lineOf(tolerate))
+  const early: Test<'early'> = {
+    label: 'errors within the horizon',
+    group: 'early',
+    bets,
+    windowed: false,
+    read: ({ stratum, canary, control }, out) => {
+      writeHits(
+        out,
+        canary.counts.errors,
+        canary.counts.requests,
+        control.counts.errors,
+        control.counts.requests,
+      )
+      return pooledPi(stratum)
+    },
+  }
+  const final: Test<'final'> = {
+    label: 'requests without a good answer at the deadline',
+    group: 'final',
+    bets,
+    windowed: false,
+    read: (cell, out) => {
+      const { canary } = cell.arms
+      const control = controlOf('final', cell)
+      writeHits(out, canary.errors, canary.requests, control.errors, control.requests)
+      return pooledPi(cell.stratum)
+    },
+  }
+  // What a caller gave up might have failed: unknown counts as bad where a promotion rests on it.
+  const promotion: Test<'final'> = {
+    label: 'requests without a good answer',
+    group: 'final',
+    bets: promotionBets(references.unfinishedRate, lineOf(margin)),
+    windowed: true,
+    read: (cell, out) => {
+      const { canary } = cell.arms
+      const control = controlOf('final', cell)
+      writeHits(
+        out,
+        canary.errors + canary.aborted,
+        canary.requests,
+        control.errors + control.aborted,
+        control.requests,
+      )
+      return pooledPi(cell.stratum)
+    },
+  }
+  return {
+    rollback: [mixture('early', EARLY_PART, [early]), mixture('final', 1 - EARLY_PART, [final])],
+    ...provable([promotion]),
+  }
+}
+
+export function rejectedTests({ tolerate, margin }: RateComparison, references: References): ComparisonTests {
+  const test = (bets: LinearBets, windowed: boolean, unknown: boolean): Test<'early'> => ({
+    label: 'rejected requests',
+    group: 'early',
+    bets,
+    windowed,
+    read: ({ stratum, canary, control }, out) => {
+      // Open at the horizon or given up by their callers: nobody knows what would have come, and that proves nothing.
+      const open = unknown ? canary.notAnswered - canary.counts.errors : 0
+      writeHits(
+        out,
+        canary.counts.rejected + open,
+        canary.counts.requests,
+        control.counts.rejected,
+        control.counts.requests,
+      )
+      return pooledPi(stratum)
+    },
+  })
+  const { rejectedRate } = references
+  return {
+    rollback: [mixture('early', 1, [test(rollbackBets(rejectedRate, lineOf(tolerate)), false, false)])],
+    ...provable([test(promotionBets(rejectedRate, lineOf(margin)), true, true)]),
+  }
+}
+
+export function accuracyTests(
+  { tolerate, margin }: RateComparison,
+  { wrongRate }: References,
+): ComparisonTests {
+  const test = (bets: LinearBets): Test<'labels'> => ({
+    label: 'wrong answers among the labelled',
+    group: 'labels',
+    bets,
+    windowed: false,
+    read: (cell, out) => {
+      const { canary } = cell.arms
+      const control = controlOf('labels', cell)
+      writeHits(out, canary.wrong, canary.labelled, control.wrong, control.labelled)
+      return pooledPi(cell.stratum)
+    },
+  })
+  return {
+    rollback: [mixture('labels', 1, [test(rollbackBets(wrongRate, lineOf(tolerate)))])],
+    ...provable([test(promotionBets(wrongRate, lineOf(margin)))]),
+  }
+}

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { drawPictures } from './decisions/pictures.ts'
 import { runAll } from './decisions/pool.ts'
-import { type Reported, SECTIONS, type Section } from './decisions/sections.ts'
+import type { Reported, Section } from './decisions/section.ts'
+import { SECTIONS } from './decisions/sections.ts'
 import { machineLine } from './machine.ts'
 import type { Benchmark } from './main.ts'
 import { numeral, type Report, tableText } from './report.ts'
@@ -50,7 +51,7 @@ async function run(quick: boolean, seed = commit()): Promise<Report> {
     ],
     notes,
     rows,
-    information: parts.flatMap(({ reported }) => reported.information ?? []),
+    information: [],
   }
 }
 

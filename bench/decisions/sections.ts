@@ -1,4 +1,4 @@
-import type { Information, Row } from '../report.ts'
+import { MISMATCH_LOG_E } from '@coalmine/core/evidence/sample-ratio.ts'
 import { judged } from '../report.ts'
 import { median } from '../rounds.ts'
 import { growthbook } from './baselines/growthbook.ts'
@@ -8,13 +8,7 @@ import { EFFICIENCY, efficiencyName, PAIR_WINDOWED, RACES } from './experiments/
 import { FALSE_PROMOTION, JOINT_GATE } from './experiments/false-promotion.ts'
 import { FALSE_ROLLBACK } from './experiments/false-rollback.ts'
 import { POWER, powerName, REGRESSIONS, type Regression, type RegressionKey } from './experiments/power.ts'
-import {
-  ENDPOINTS_BAD,
-  ENDPOINTS_HEALTHY,
-  type Limit,
-  OTHERS,
-  type RequestLevel,
-} from './experiments/request-level.ts'
+import { ENDPOINTS_BAD, ENDPOINTS_HEALTHY, OTHERS } from './experiments/request-level.ts'
 import { ROLLOUT_CASES, ROLLOUTS, rolloutName, SHARDS } from './experiments/rollouts.ts'
 import {
   bare,
@@ -32,25 +26,10 @@ import {
 } from './figures.ts'
 import { mostCases } from './limits.ts'
 import { ALPHA, BETA } from './policies.ts'
+import { requestLevel } from './request-level-section.ts'
+import type { Reported, Section } from './section.ts'
 
-/** A part of the benchmark: what is run, and what is said of it. */
-export interface Section {
-  readonly title: string
-  /** What the reader must know; a paragraph. */
-  readonly about: string
-  readonly experiments: readonly Experiment[]
-  readonly runs: { readonly full: number; readonly quick: number }
-  readonly report: (outcomes: ReadonlyMap<string, Outcome[]>, quick: boolean) => Reported
-}
-
-export interface Reported {
-  readonly table: string[][]
-  readonly rows: Row[]
-  readonly information?: Information[]
-}
-
-/** Evidence of a broken draw is held to be one from ten thousand on. */
-const MISMATCH_RISK = 1e-4
+const MISMATCH_RISK = Math.exp(-MISMATCH_LOG_E)
 
 /** How often something certain was wrong. */
 function wrongVerdicts(
@@ -218,53 +197,6 @@ const power: Section = {
       ],
     }
   },
-}
-
-/** Fleets request by request: how often each figure came, by the plain way and by ours, and what it may be. */
-function requestLevel(
-  title: string,
-  about: string,
-  experiments: readonly RequestLevel[],
-  runs: Section['runs'],
-): Section {
-  const seen = (of: readonly Outcome[], field: string): string => {
-    const values = valuesOf(of, field).filter((value) => value !== undefined)
-    return values.length === 0 ? '' : `${values.filter(Number.isFinite).length} of ${values.length}`
-  }
-  return {
-    title,
-    about,
-    experiments,
-    runs,
-    report: (outcomes) => ({
-      table: [
-        ['scenario', 'rolled back', 'the plain way', 'proven good', 'the plain way', 'draw held broken'],
-        ...experiments.map(({ name }) => [
-          bare(name),
-          ...['rollbackAt', 'plainRollbackAt', 'promotionAt', 'plainPromotionAt', 'mismatchAt'].map((field) =>
-            seen(outcomes.get(name)!, field),
-          ),
-        ]),
-      ],
-      rows: experiments.flatMap(({ name, limits }) =>
-        limits.map((limit) => limited(bare(name), outcomes.get(name)!, limit)),
-      ),
-    }),
-  }
-}
-
-const FIGURES: Readonly<Record<string, string>> = {
-  rollbackAt: 'false rollbacks',
-  promotionAt: 'false promotions',
-  mismatchAt: 'draws held broken',
-  verdictAfterAt: 'verdicts after the flag',
-}
-
-function limited(name: string, runs: readonly Outcome[], { figure, may }: Limit): Row {
-  const count = countOf(runs, figure)
-  const label = `${FIGURES[figure]} of ${runs.length}: ${name}`
-  if (may === 'always') return judged(label, count, '>=', runs.length)
-  return judged(label, count, '<=', may === 'never' ? 0 : mostCases(runs.length, may))
 }
 
 const rollouts: Section = {

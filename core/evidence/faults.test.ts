@@ -13,12 +13,13 @@ import {
 } from './bernoulli.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, unshiftedBins } from './latency-scale.ts'
 import { addLogFactors, type LinearBets, logEValue, logMixture, uniformLogWeights } from './linear-bets.ts'
-import { expit, logit, logSumExp } from './logarithms.ts'
+import { expit, logit } from './logarithms.ts'
 import { ditheredKnot, KNOT_VALUES, meanDifferenceBets } from './mean-difference.ts'
 import { PAIRED, pairedDifferenceBets } from './paired-difference.ts'
 import { restartShare, restartTick, worthOf } from './restart-mixture.ts'
 import { MISMATCH_LOG_E, sampleRatioBets } from './sample-ratio.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
+import { logSumExp } from './testing/log-sum-exp.ts'
 import { windowed } from './window.ts'
 
 // Formulas that look right and are not. Each is written out here beside the one that is used, on the same data.

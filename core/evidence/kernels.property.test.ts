@@ -12,12 +12,12 @@ import {
 import { detectorTick } from './change-detector.ts'
 import { mergeWindows, type Stratum, type Window } from './counts.ts'
 import { addLogFactors, type LinearBets, logEValue, logMixture, type StratumCounts } from './linear-bets.ts'
-import { logSumExp } from './logarithms.ts'
 import { ditheredKnot, KNOT_VALUES, KNOTS, meanDifferenceBets } from './mean-difference.ts'
 import { pairedDifferenceBets } from './paired-difference.ts'
 import { restartShare, restartTick, WEALTH_MAX, worthOf } from './restart-mixture.ts'
 import { sampleRatioBets } from './sample-ratio.ts'
 import { stochasticOrderBets } from './stochastic-order.ts'
+import { logSumExp } from './testing/log-sum-exp.ts'
 import { windowed, windowLogFactor } from './window.ts'
 
 const run = { numRuns: 200, seed: 2027, verbose: true }

@@ -10,16 +10,6 @@ export function expit(x: number): number {
   return 1 / (1 + Math.exp(-x))
 }
 
-/** ln of the sum of e^x over `values`; -Infinity for nothing. Sums in the order given: replicas agree to the bit. */
-export function logSumExp(values: ArrayLike<number>): number {
-  let largest = Number.NEGATIVE_INFINITY
-  for (let i = 0; i < values.length; i++) if (values[i]! > largest) largest = values[i]!
-  if (largest === Number.NEGATIVE_INFINITY) return largest
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i]! - largest)
-  return largest + Math.log(sum)
-}
-
 /** ln(e^a + e^b), to an absolute error of 1e-16, for which log(1 + x) does and takes half the time of log1p. */
 export function logAddExp(a: number, b: number): number {
   const high = a > b ? a : b

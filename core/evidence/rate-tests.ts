@@ -1,5 +1,6 @@
 import { type Line, promotionBets, rollbackBets } from './bernoulli.ts'
 import type { Comparison, RateBound } from './comparison.ts'
+import type { FinalCounts } from './counts.ts'
 import { type ComparisonTests, mixture, provable, type Test, writeHits } from './fed-bets.ts'
 import type { LinearBets } from './linear-bets.ts'
 import { controlOf, pooledPi } from './reading.ts'
@@ -36,40 +37,38 @@ export function errorTests({ tolerate, margin }: RateComparison, references: Ref
       return pooledPi(stratum)
     },
   }
-  const final: Test<'final'> = {
-    label: 'requests without a good answer at the deadline',
-    group: 'final',
-    bets,
+  const final = finalTest('requests without a good answer at the deadline', bets, {
     windowed: false,
-    read: (cell, out) => {
-      const { canary } = cell.arms
-      const control = controlOf('final', cell)
-      writeHits(out, canary.errors, canary.requests, control.errors, control.requests)
-      return pooledPi(cell.stratum)
-    },
-  }
+    bad: ({ errors }) => errors,
+  })
   // What a caller gave up might have failed: unknown counts as bad where a promotion rests on it.
-  const promotion: Test<'final'> = {
-    label: 'requests without a good answer',
-    group: 'final',
-    bets: promotionBets(references.unfinishedRate, lineOf(margin)),
-    windowed: true,
-    read: (cell, out) => {
-      const { canary } = cell.arms
-      const control = controlOf('final', cell)
-      writeHits(
-        out,
-        canary.errors + canary.aborted,
-        canary.requests,
-        control.errors + control.aborted,
-        control.requests,
-      )
-      return pooledPi(cell.stratum)
-    },
-  }
+  const promotion = finalTest(
+    'requests without a good answer',
+    promotionBets(references.unfinishedRate, lineOf(margin)),
+    { windowed: true, bad: ({ errors, aborted }) => errors + aborted },
+  )
   return {
     rollback: [mixture('early', EARLY_PART, [early]), mixture('final', 1 - EARLY_PART, [final])],
     ...provable([promotion]),
+  }
+}
+
+function finalTest(
+  label: string,
+  bets: LinearBets,
+  { windowed, bad }: { readonly windowed: boolean; readonly bad: (counts: FinalCounts) => number },
+): Test<'final'> {
+  return {
+    label,
+    group: 'final',
+    bets,
+    windowed,
+    read: (cell, out) => {
+      const { canary } = cell.arms
+      const control = controlOf('final', cell)
+      writeHits(out, bad(canary), canary.requests, bad(control), control.requests)
+      return pooledPi(cell.stratum)
+    },
   }
 }
 

@@ -38,7 +38,7 @@ export const WEALTH_MAX = 1e300
 const LOG_FACTOR_MAX = 700
 
 /** Half of the capital bets from the start, a quarter from the starts of the steps, a quarter waits for any time. */
-export const SHARE_AT_START = 0.5
+const SHARE_AT_START = 0.5
 const SHARE_OF_STEPS = 0.25
 const SHARE_OF_TIME = 0.25
 

@@ -72,7 +72,7 @@ export function evaluate(rollout: Rollout, released: Released, nowMs: number): R
   }
 }
 
-export function situationOf(rollout: Rollout, circumstances: Circumstances): Situation {
+function situationOf(rollout: Rollout, circumstances: Circumstances): Situation {
   const { phase, policy, evidence, stable, canary, affinity, deadlineFromMs, canarySeenMs } = rollout
   return {
     phase,

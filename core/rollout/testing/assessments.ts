@@ -1,7 +1,7 @@
 import { type Assessment, type ComparisonAssessment, LOG_OF_NOTHING } from '../../evidence/assessment.ts'
-import { logSumExp } from '../../evidence/logarithms.ts'
 import { MISMATCH_LOG_E } from '../../evidence/sample-ratio.ts'
 import { NO_TALLY } from '../../evidence/tally.ts'
+import { logSumExp } from '../../evidence/testing/log-sum-exp.ts'
 import type { Comparison, Policy } from '../policy.ts'
 import { WIDE_POLICY } from './policies.ts'
 

@@ -173,13 +173,14 @@ test('any counts give an interval within [-1, 1] around the estimate', () => {
 const NO_KNOTS = new Float64Array(2 * KNOTS)
 
 test.each([[[]], [[0.5]], [[0, 1]]])('nothing is known without requests, in strata of %j', (weights) => {
-  const nothing = { lower: -1, upper: 1 }
+  const nothing = { lower: -1, estimate: 0, upper: 1 }
   const rates = weights.map((pi) => ({ pi, counts: [0, 0, 0, 0] }))
-  expect(rateDifferenceInterval(rates, 0.01, 0.05)).toEqual({ ...nothing, estimate: 0 })
+  expect(rateDifferenceInterval(rates, 0.01, 0.05)).toEqual(nothing)
   const means = weights.map((pi) => ({ pi, counts: NO_KNOTS }))
   expect(meanDifferenceInterval(means, 0.3, 0.05)).toEqual(nothing)
   const shift = latencyShiftInterval(weights.map(noBins), SCORES, 0.05)
   expect(shift.lower).toBeCloseTo(-1, 5)
+  expect(shift.estimate).toBe(0)
   expect(shift.upper).toBeGreaterThan(1e6)
   expect(shift.upper).toBeLessThan(Number.POSITIVE_INFINITY)
 })
@@ -205,9 +206,32 @@ test('latencies that are all longer by 30 bins are found to be, to a few bins', 
     stratum.control[bin] = 1000
     stratum.canary[bin + 30] = 1000
   }
-  const { lower, upper } = latencyShiftInterval([stratum], SCORES, 0.05)
+  const { lower, estimate, upper } = latencyShiftInterval([stratum], SCORES, 0.05)
+  expect(estimate).toBeCloseTo(1.01 ** 30 - 1, 12)
   expect(lower).toBeLessThan(1.01 ** 30 - 1)
   expect(lower).toBeGreaterThan(1.01 ** 26 - 1)
   expect(upper).toBeGreaterThan(1.01 ** 30 - 1)
   expect(upper).toBeLessThan(1.01 ** 34 - 1)
+})
+
+test('the latency that is told is that of most pairs, whatever a few slow ones say', () => {
+  const stratum = noBins(0.5)
+  stratum.control[500] = 100
+  stratum.canary[510] = 90
+  stratum.canary[1200] = 10
+  const { estimate } = latencyShiftInterval([stratum], SCORES, 0.05)
+  expect(Math.abs(estimate - (1.01 ** 10 - 1))).toBeLessThan(0.01)
+})
+
+test('a latency between two bins is told between them, within strata', () => {
+  const fast = noBins(0.5)
+  fast.control[500] = 1000
+  fast.canary[500] = 500
+  fast.canary[501] = 500
+  const slow = noBins(0.1)
+  slow.control[700] = 9000
+  slow.canary[700] = 500
+  slow.canary[701] = 500
+  const { estimate } = latencyShiftInterval([fast, slow], SCORES, 0.05)
+  expect(estimate).toBeCloseTo(1.01 ** 0.5 - 1, 12)
 })

@@ -14,6 +14,11 @@ import { stochasticOrderBets } from './stochastic-order.ts'
  * endpoint that stalls is not covered.
  */
 
+/** Canary minus control, and bounds of it. */
+export interface Difference extends Interval {
+  readonly estimate: number
+}
+
 /** One stratum's requests, by bin. */
 export interface StratumBins {
   readonly pi: number
@@ -32,7 +37,7 @@ export function rateDifferenceInterval(
   strata: readonly StratumCounts[],
   baseline: number,
   alpha: number,
-): Interval & { readonly estimate: number } {
+): Difference {
   const swapped = strata.map(swapArms)
   const estimate = pooledDifference(strata, [1, 0])
   const lower = (from: number, sides: readonly StratumCounts[], others: readonly StratumCounts[]) =>
@@ -54,13 +59,13 @@ export function meanDifferenceInterval(
   strata: readonly StratumCounts[],
   centre: number,
   alpha: number,
-): Interval {
+): Difference {
   const estimate = pooledDifference(strata, KNOT_VALUES)
   const lower = (sign: 1 | -1) =>
     lowerBound(sign * estimate, alpha, (difference) =>
       logEValue(meanDifferenceBets(KNOT_VALUES, centre, difference, sign), strata),
     )
-  return { lower: lower(1), upper: -lower(-1) }
+  return { lower: lower(1), estimate, upper: -lower(-1) }
 }
 
 /**
@@ -70,12 +75,14 @@ export function meanDifferenceInterval(
  *
  * @param strata requests by latency bin
  * @param scores as for `stochasticOrderBets`
+ * @returns bounds, and the estimate at which neither arm is the slower one more often; where the shape has changed and
+ * not only the scale, bounds may lie on one side of it or cross
  */
 export function latencyShiftInterval(
   strata: readonly StratumBins[],
   scores: ArrayLike<number>,
   alpha: number,
-): Interval {
+): Difference {
   const bets = stochasticOrderBets(
     scores,
     Uint16Array.from({ length: scores.length }, (_, bin) => bin),
@@ -83,6 +90,7 @@ export function latencyShiftInterval(
   const swapped = strata.map(({ pi, canary, control }) => ({ pi: 1 - pi, canary: control, control: canary }))
   return {
     lower: relativeShift(provenShift(bets, strata, alpha)),
+    estimate: relativeShift(medianShift(strata, scores.length)),
     upper: relativeShift(-provenShift(bets, swapped, alpha)),
   }
 }
@@ -153,14 +161,58 @@ function provenShift(bets: LinearBets, strata: readonly StratumBins[], alpha: nu
         return { pi, counts }
       }),
     ) >= Math.log(2 / alpha)
-  let proven = -bins
+  return lastShift(bins, rejects)
+}
+
+/**
+ * By how many bins the canary's latencies are to be moved down until as many pairs are slower in one arm as in the other
+ * (Hodges and Lehmann, 1963), pairs within strata, each of which weighs as much as its smaller arm can say.
+ */
+function medianShift(strata: readonly StratumBins[], bins: number): number {
+  const paired = strata.map((stratum) => pairedArms(stratum, bins))
+  const slower = (shift: number) => paired.reduce((sum, pairs) => sum + pairs(shift), 0)
+  const above = lastShift(bins, (shift) => slower(shift) > 0)
+  const below = lastShift(bins, (shift) => slower(shift) >= 0) + 1
+  // Where arms overlap it is between two bins; a gap between latencies leaves a range, of which this is the middle.
+  if (below - above > 1) return (above + below) / 2
+  const [before, after] = [slower(above), slower(below)]
+  return above + before / (before - after)
+}
+
+/** The last shift that holds, of those that do first; minus the whole scale where none does. */
+function lastShift(bins: number, holds: (shift: number) => boolean): number {
+  let last = -bins
   let open = bins
-  while (open - proven > 1) {
-    const middle = Math.floor((proven + open) / 2)
-    if (rejects(middle)) proven = middle
+  while (open - last > 1) {
+    const middle = Math.floor((last + open) / 2)
+    if (holds(middle)) last = middle
     else open = middle
   }
-  return proven
+  return last
+}
+
+/** Pairs in which the moved canary is the slower one minus those in which it is the faster; falls as the shift grows. */
+function pairedArms({ canary, control }: StratumBins, bins: number): (shift: number) => number {
+  const below = new Float64Array(bins + 1)
+  const filled: number[] = []
+  let requests = 0
+  for (let bin = 0; bin < bins; bin++) {
+    below[bin + 1] = below[bin]! + control[bin]!
+    requests += canary[bin]!
+    if (canary[bin] !== 0) filled.push(bin)
+  }
+  const controls = below[bins]!
+  if (requests === 0 || controls === 0) return () => 0
+  return (shift) => {
+    let pairs = 0
+    for (const bin of filled) {
+      const moved = bin - shift
+      const inScale = moved < 0 ? 0 : Math.min(moved, bins)
+      const notBelow = moved < 0 ? 0 : below[Math.min(moved + 1, bins)]!
+      pairs += canary[bin]! * (below[inScale]! + notBelow - controls)
+    }
+    return pairs / (requests + controls)
+  }
 }
 
 function lastBin(counts: ArrayLike<number>): number {

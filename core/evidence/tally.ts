@@ -37,7 +37,7 @@ export interface StratumTally {
 export type Tally = readonly StratumTally[]
 
 /** Older strata leave the tally; the proof does not rest on it. */
-const STRATA_MAX = 12
+export const STRATA_MAX = 12
 
 export const NO_TALLY: ArmTally = {
   requests: 0,

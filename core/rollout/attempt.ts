@@ -95,6 +95,7 @@ export function retried(rollout: Rollout, serial: number, nowMs: number, actor: 
     salt: `${model}/${serial}`,
     revision: 1,
     evaluation: 0,
+    evaluatedMs: nowMs,
     startedAtMs: nowMs,
     actor,
     phase: { kind: 'preparing', sinceMs: nowMs },

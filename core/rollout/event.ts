@@ -1,4 +1,5 @@
-import { canaryWeightBp, type Deployment } from './deployment.ts'
+import type { DecisionRecord } from './decision.ts'
+import { canaryOf, canaryWeightBp, type Deployment } from './deployment.ts'
 
 /** What of a deployment a decision can change, by name. */
 export interface Snapshot {
@@ -7,6 +8,25 @@ export interface Snapshot {
   readonly stable?: string
   readonly canary?: string
 }
+
+/** What happens to a rollout; its promotion and its rollback are those of any deployment. */
+export type RolloutEventKind =
+  | 'rollout-started'
+  | 'begun'
+  | 'advanced'
+  | 'approval-asked'
+  | 'approved'
+  | 'held'
+  | 'released'
+  | 'paused'
+  | 'resumed'
+  | 'promotion-begun'
+  | 'watch-ended'
+  | 'aborted'
+  | 'superseded'
+  | 'measured'
+  | 'policy-changed'
+  | 'restarted'
 
 /** One row of the decision record: a deployment went from one revision to the next. */
 export interface DeploymentEvent {
@@ -20,8 +40,9 @@ export interface DeploymentEvent {
     | 'rolled-back'
     | 'affinity-set'
     | 'file-noted'
+    | RolloutEventKind
   readonly model: string
-  /** The split that it is about, also the one that it ended; 0 when there was none. */
+  /** The split or rollout that it is about, also the one that it ended; 0 when there was none. */
   readonly serial: number
   readonly before: Snapshot
   readonly after: Snapshot
@@ -32,15 +53,18 @@ export interface DeploymentEvent {
   /** What happened and why, as a sentence about the facts. */
   readonly because: string
   readonly atMs: number
+  /** For what a rollout decided or a person decided of it: the evidence, and all that is needed to replay it. */
+  readonly decision?: DecisionRecord
 }
 
 export function snapshot(deployment: Deployment): Snapshot {
-  const { revision, stable, split } = deployment
+  const { revision, stable } = deployment
+  const canary = canaryOf(deployment)
   return {
     revision,
     weightBp: canaryWeightBp(deployment),
     ...(stable && { stable: stable.version }),
-    ...(split && { canary: split.canary.version }),
+    ...(canary && { canary: canary.version }),
   }
 }
 

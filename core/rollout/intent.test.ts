@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { type Deployment, emptyDeployment } from './deployment.ts'
 import { applyIntent, type Change, type Intent, type IntentContext } from './intent.ts'
+import { startedIn } from './testing/deployments.ts'
+import { ref } from './testing/rollouts.ts'
 
-const ref = (version: string) => ({ version, digest: `sha256:${version}` })
 const operator: IntentContext = { actor: 'ann', reason: 'because I can', nowMs: 5000, frozen: false }
 
 /** The deployment after these intents; a refusal ends the test. */
@@ -24,6 +25,10 @@ const start = (version: string, weightBp: number): Intent => ({
 })
 const setStable = (version: string): Intent => ({ kind: 'set-stable', stable: ref(version) })
 const weigh = (weightBp: number): Intent => ({ kind: 'set-weight', weightBp })
+const rollout = (deployment: Deployment): Extract<Intent, { kind: 'start-rollout' }> => ({
+  kind: 'start-rollout',
+  rollout: startedIn(deployment, { canary: ref('1.2.0') }),
+})
 
 const nothing = after()
 const whole = after(initialise)
@@ -99,6 +104,26 @@ test('a split that supersedes another has a serial of its own', () => {
   )
 })
 
+test('a rollout begins beside one version; its canary has nothing yet', () => {
+  const intent = rollout(whole)
+  const { next, event, ended } = changed(whole, intent)
+  expect(next).toEqual({ ...whole, revision: 2, serial: 1, rollout: { ...intent.rollout, revision: 2 } })
+  expect(event).toMatchObject({
+    kind: 'rollout-started',
+    serial: 1,
+    after: { revision: 2, weightBp: 0, stable: '1.0.0', canary: '1.2.0' },
+    because: '1.2.0 is tried beside stable 1.0.0 by policy churn, attempt 1',
+  })
+  expect(ended).toBeUndefined()
+})
+
+test('a rollout that supersedes a split ends it, with a serial of its own', () => {
+  const { next, ended } = changed(divided, { ...rollout(divided), supersede: true })
+  expect(next).toMatchObject({ stable: ref('1.0.0'), serial: 2, rollout: { serial: 2, salt: 'churn/2' } })
+  expect(next.split).toBeUndefined()
+  expect(ended).toBeUndefined()
+})
+
 test('session affinity comes, goes and stays through everything else', () => {
   const sticky = changed(divided, { kind: 'set-affinity', affinity: { header: 'x-user-id' } }).next
   expect(changed(sticky, setStable('1.1.0')).next.affinity).toEqual({ header: 'x-user-id' })
@@ -137,6 +162,11 @@ test.each([
   ['a split', divided, weigh(12.5), 'weight-out-of-range'],
   ['a split', divided, weigh(-1), 'weight-out-of-range'],
   ['a split', divided, { kind: 'rollback' }, 'no-previous'],
+  ['nothing', nothing, rollout(whole), 'not-deployed'],
+  ['nothing', nothing, { kind: 'act', action: { kind: 'abort' } }, 'not-deployed'],
+  ['one version', whole, { kind: 'act', action: { kind: 'abort' } }, 'no-rollout'],
+  ['a split', divided, { kind: 'act', action: { kind: 'pause' } }, 'no-rollout'],
+  ['a split', divided, rollout(divided), 'split-running'],
 ] as [string, Deployment, Intent, string][])(
   'with %s, %#: %j is refused as %s',
   (_state, deployment, intent, code) => {

@@ -1,14 +1,24 @@
 import { isWeight } from '../routing/draw.ts'
+import type { Action, ActionRefusalCode } from './act.ts'
+import type { DecisionRecord } from './decision.ts'
 import {
   type Affinity,
   type Applied,
   affinityText,
+  canaryOf,
+  canaryWeightBp,
+  type Deployed,
   type Deployment,
   percentText,
   type Split,
   type VersionRef,
+  whole,
 } from './deployment.ts'
 import { type DeploymentEvent, raisesCanary, snapshot } from './event.ts'
+import type { Outcome } from './phase.ts'
+import type { Rollout } from './rollout.ts'
+import { actedStep, endedBy, finished, startedStep } from './rollout-step.ts'
+import type { StartRefusalCode } from './start-rollout.ts'
 
 /** What a person or the file wants of one model. */
 export type Intent =
@@ -22,11 +32,15 @@ export type Intent =
       readonly supersede?: boolean
     }
   | { readonly kind: 'set-weight'; readonly weightBp: number }
-  /** First deployment or emergency: everything to this version, whatever runs. Ends a split. */
+  /** A rollout that `startRollout` made for this deployment; `supersede` ends what runs in its favour. */
+  | { readonly kind: 'start-rollout'; readonly rollout: Rollout; readonly supersede?: boolean }
+  /** Something with the rollout that runs. */
+  | { readonly kind: 'act'; readonly action: Action }
+  /** First deployment or emergency: everything to this version, whatever runs. Ends a split or a rollout. */
   | { readonly kind: 'set-stable'; readonly stable: VersionRef }
   /** The canary gets nothing any more. */
   | { readonly kind: 'end-split' }
-  /** Everything to what was stable before; ends a split. */
+  /** Everything to what was stable before; ends a split. A rollout is rolled back, also one that is being watched. */
   | { readonly kind: 'rollback' }
   /** Without `affinity` each request is drawn by itself. */
   | { readonly kind: 'set-affinity'; readonly affinity?: Affinity }
@@ -43,15 +57,18 @@ export interface IntentContext {
 }
 
 export type RefusalCode =
-  | 'frozen'
   | 'already-deployed'
   | 'not-deployed'
   | 'split-running'
   | 'no-split'
+  | 'no-rollout'
   | 'no-previous'
-  | 'canary-is-stable'
-  | 'weight-out-of-range'
-  | 'unchanged'
+  | StartRefusalCode
+  | ActionRefusalCode
+  /** What only those can know who know the versions and the policies. */
+  | 'version-unknown'
+  | 'policy-unknown'
+  | 'contract-breaks'
 
 export interface Refusal {
   readonly kind: 'refused'
@@ -63,6 +80,8 @@ export interface Refusal {
 export interface Change {
   readonly kind: 'changed'
   readonly next: Deployment
+  /** The rollout that ended with it, to be kept. */
+  readonly ended?: Rollout
   readonly event: DeploymentEvent
 }
 
@@ -74,36 +93,48 @@ export function applyIntent(
 ): Change | Refusal {
   const step = stepOf(deployment, intent, context)
   if (step.kind === 'refused') return step
-  const next: Deployment = {
+  const revision = deployment.revision + 1
+  const { rollout } = step.next
+  const next = {
     ...step.next,
+    ...(rollout && { rollout: { ...rollout, revision } }),
     model: deployment.model,
-    revision: deployment.revision + 1,
+    revision,
     applied: merged(deployment.applied, context.applied ?? {}),
-  }
+  } as Deployment
   const event: DeploymentEvent = {
     kind: step.event,
     model: deployment.model,
-    serial: (next.split ?? deployment.split)?.serial ?? 0,
+    serial: serialOf(next) ?? serialOf(deployment) ?? 0,
     before: snapshot(deployment),
     after: snapshot(next),
     actor: context.actor,
     reason: context.reason,
     because: step.because,
     atMs: context.nowMs,
+    ...(step.record && { decision: step.record }),
   }
   if (context.frozen && raisesCanary(event))
     return refused(
       'frozen',
       `a freeze is on: no canary of ${deployment.model} may get more; lowering always works`,
     )
-  return { kind: 'changed', next, event }
+  return { kind: 'changed', next, event, ...(step.ended && { ended: { ...step.ended, revision } }) }
 }
 
-interface Step {
+/** What an intent comes to, before it is numbered. */
+export interface Step {
   readonly kind: 'step'
   readonly event: DeploymentEvent['kind']
   readonly because: string
   readonly next: Deployment
+  /** The rollout that ended with it. */
+  readonly ended?: Rollout
+  readonly record?: DecisionRecord
+}
+
+function serialOf({ split, rollout }: Deployment): number | undefined {
+  return (split ?? rollout)?.serial
 }
 
 function stepOf(deployment: Deployment, intent: Intent, context: IntentContext): Step | Refusal {
@@ -116,22 +147,26 @@ function stepOf(deployment: Deployment, intent: Intent, context: IntentContext):
       )
     case 'start-split':
       return startSplit(deployment, intent, context)
+    case 'start-rollout':
+      return startedStep(deployment, intent.rollout, intent.supersede === true, context)
+    case 'act':
+      return actedStep(deployment, intent.action, context)
     case 'set-weight':
-      return setWeight(deployment, intent.weightBp)
+      return deployment.rollout
+        ? actedStep(deployment, intent, context)
+        : setWeight(deployment, intent.weightBp)
     case 'set-stable':
       return setStable(deployment, intent.stable, context)
     case 'end-split':
-      return endSplit(deployment)
+      return deployment.rollout ? actedStep(deployment, { kind: 'abort' }, context) : endSplit(deployment)
     case 'rollback':
-      return rollback(deployment)
+      return deployment.rollout ? actedStep(deployment, { kind: 'rollback' }, context) : rollback(deployment)
     case 'set-affinity':
       return setAffinity(deployment, intent.affinity)
     case 'note-file':
       return step('file-noted', 'what the file asks for holds already', deployment)
   }
 }
-
-type Deployed = Extract<Deployment, { stable: VersionRef }>
 
 function firstStep(deployment: Deployment, intent: Intent): Step | Refusal {
   const { model } = deployment
@@ -156,8 +191,10 @@ function startSplit(
   { canary, weightBp, supersede = false }: Extract<Intent, { kind: 'start-split' }>,
   { nowMs, actor }: IntentContext,
 ): Step | Refusal {
-  const { model, stable, split: running } = deployment
+  const { model, split: running } = deployment
   if (!isWeight(weightBp)) return weightOutOfRange(weightBp)
+  const ended = deployment.rollout && endedBy(deployment, canary.version, nowMs)
+  const { stable, previous } = ended ? ended.next : deployment
   if (canary.version === stable.version)
     return refused('canary-is-stable', `${canary.version} is the stable version of ${model} already`)
   if (running && !supersede)
@@ -165,11 +202,14 @@ function startSplit(
       'split-running',
       `${running.canary.version} is the canary of ${model} already, at ${percentText(running.weightBp)}; end that split first, or supersede it`,
     )
+  if (deployment.rollout && !supersede) return rolloutRunning(deployment)
   const serial = deployment.serial + 1
   const split: Split = { canary, weightBp, serial, salt: `${model}/${serial}`, startedAtMs: nowMs, actor }
-  const instead = running ? ` and takes the place of ${running.canary.version}` : ''
+  const before = canaryOf(deployment)
+  const instead = before ? ` and takes the place of ${before.version}` : ''
   const because = `${canary.version} gets ${percentText(weightBp)} of the requests beside stable ${stable.version}${instead}`
-  return step('split-started', because, { ...deployment, serial, split })
+  const next = { ...whole(deployment, stable, previous), serial, split } as Deployment
+  return { ...step('split-started', because, next), ...(ended && { ended: ended.rollout }) }
 }
 
 function setWeight(deployment: Deployed, weightBp: number): Step | Refusal {
@@ -183,22 +223,42 @@ function setWeight(deployment: Deployed, weightBp: number): Step | Refusal {
   return step('weight-set', because, { ...deployment, split: { ...split, weightBp } })
 }
 
-function setStable(deployment: Deployed, stable: VersionRef, { actor }: IntentContext): Step | Refusal {
-  const { model, stable: old, previous, split } = deployment
+function setStable(
+  deployment: Deployed,
+  stable: VersionRef,
+  { actor, reason, nowMs }: IntentContext,
+): Step | Refusal {
+  const { model, stable: old, previous } = deployment
+  const canary = canaryOf(deployment)
   const same = old.version === stable.version
-  if (same && old.digest === stable.digest && !split)
+  if (same && old.digest === stable.digest && !canary)
     return refused('unchanged', `${stable.version} is the stable version of ${model} already`)
   // A version is never its own way back.
   const next = whole(deployment, stable, same ? previous : old)
-  if (split?.canary.version === stable.version) {
-    const because = `${actor} promoted ${stable.version} at ${percentText(split.weightBp)} of the requests; before, ${old.version} was stable. No comparison proves it`
-    return step('promoted', because, next)
+  const promotes = canary?.version === stable.version && !same
+  const ended = deployment.rollout && {
+    ended: finished(deployment.rollout, outcomeWith(deployment.rollout, stable.version), {
+      because: `${actor} set ${stable.version} as stable: ${reason}`,
+      nowMs,
+    }),
   }
-  const ended = split ? `; the split with ${split.canary.version} ended` : ''
+  if (promotes) {
+    const share = percentText(canaryWeightBp(deployment))
+    const because = `${actor} promoted ${stable.version} at ${share} of the requests; before, ${old.version} was stable. No comparison proves it`
+    return { ...step('promoted', because, next), ...ended }
+  }
+  const what = deployment.rollout ? 'rollout of' : 'split with'
+  const end = canary ? `; the ${what} ${canary.version} ended` : ''
   const because = same
-    ? `${stable.version} was set as stable again${ended}`
-    : `${stable.version} became stable in place of ${old.version} without a rollout${ended}`
-  return step('stable-set', because, next)
+    ? `${stable.version} was set as stable again${end}`
+    : `${stable.version} became stable in place of ${old.version} without a rollout${end}`
+  return { ...step('stable-set', because, next), ...ended }
+}
+
+/** What becomes of a rollout when a person sets this version as stable; a watched canary is stable already. */
+function outcomeWith({ phase, stable, canary }: Rollout, version: string): Outcome {
+  if (canary.version === version && canary.version !== stable.version) return 'promoted'
+  return phase.kind === 'watching' ? 'rolled-back' : 'aborted'
 }
 
 function endSplit(deployment: Deployed): Step | Refusal {
@@ -223,6 +283,8 @@ function rollback(deployment: Deployed): Step | Refusal {
 
 function setAffinity(deployment: Deployed, affinity: Affinity | undefined): Step | Refusal {
   const { affinity: old, ...rest } = deployment
+  // Its draws were made, and its evidence is judged, as it began.
+  if (deployment.rollout) return rolloutRunning(deployment)
   if (affinityText(old) === affinityText(affinity))
     return refused(
       'unchanged',
@@ -230,20 +292,6 @@ function setAffinity(deployment: Deployed, affinity: Affinity | undefined): Step
     )
   const because = `session affinity is ${affinityText(affinity)}, before ${affinityText(old)}`
   return step('affinity-set', because, affinity ? { ...rest, affinity } : rest)
-}
-
-/** The deployment with one version that answers everything. */
-function whole(deployment: Deployment, stable: VersionRef, previous?: VersionRef): Deployment {
-  const { model, revision, serial, applied, affinity } = deployment
-  return {
-    model,
-    revision,
-    serial,
-    applied,
-    ...(affinity && { affinity }),
-    stable,
-    ...(previous && { previous }),
-  }
 }
 
 /** The file's memory with what has just acted; an undefined value forgets its key. */
@@ -259,6 +307,13 @@ function step(event: DeploymentEvent['kind'], because: string, next: Deployment)
 
 function refused(code: RefusalCode, message: string): Refusal {
   return { kind: 'refused', code, message }
+}
+
+function rolloutRunning({ model, rollout }: Deployment): Refusal {
+  return refused(
+    'rollout-running',
+    `a rollout of ${rollout!.canary.version} is running in ${model}; it has to end first`,
+  )
 }
 
 function noSplit(model: string): Refusal {

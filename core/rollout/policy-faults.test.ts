@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Comparison, Policy } from './policy.ts'
-import { policyFaults } from './policy-faults.ts'
+import { locatedPolicyFaults, policyFaults } from './policy-faults.ts'
 import {
   ERRORS,
   HOUR,
@@ -112,10 +112,10 @@ test.each([
   [{ ...POLICY, keepPreviousMs: -1 }, 'keepPrevious must not be negative'],
   [watched({ holdBackBp: 0 }), 'watch.holdBack must be above 0 % and below 50 %'],
   [watched({ holdBackBp: 5000 }), 'watch.holdBack must be above 0 % and below 50 %'],
-  [watched({ durationMs: 0 }), 'watch.for must be above 0'],
+  [watched({ durationMs: 0 }), 'watch.duration must be above 0'],
   [
     watched({ durationMs: 25 * HOUR }),
-    'watch.for must not be longer than keepPrevious, or there is no way back',
+    'watch.duration must not be longer than keepPrevious, or there is no way back',
   ],
   [
     watched({ durationMs: MINUTE, falseAlarmEveryMs: MINUTE }),
@@ -123,7 +123,7 @@ test.each([
   ],
   [
     watched({ falseAlarmEveryMs: HOUR / 2 }),
-    'watch.falseAlarmEvery must not be shorter than watch.for, or a false alarm is to be expected',
+    'watch.falseAlarmEvery must not be shorter than watch.duration, or a false alarm is to be expected',
   ],
 ] as [Policy, string][])('one fault, one sentence: %#', (policy, fault) => {
   expect(policyFaults(policy)).toEqual([fault])
@@ -147,6 +147,21 @@ test('a figure that is none is a fault wherever it stands', () => {
     watched({ falseAlarmEveryMs: nan }),
   ])
     expect(policyFaults(policy).length).toBeGreaterThan(0)
+})
+
+test.each([
+  [{ ...POLICY, risk: { ...POLICY.risk, falsePromotion: 0 } }, 'risk.falsePromotion'],
+  [{ ...POLICY, steps: [step(500, 0.1), step(500, 0.1)] }, 'steps.1.setWeight'],
+  [{ ...POLICY, steps: [step(500, 0.1, { gates: ['errors', 'speed'] }), step(600, 1)] }, 'steps.0.gates.1'],
+  [{ ...WIDE_POLICY, steps: [step(500, 0.1), step(6000, 0.1)] }, 'steps.1.setWeight'],
+  [{ ...POLICY, guardrails: tenths(0.09) }, 'guardrails'],
+  [{ ...WIDE_POLICY, signals: [{ ...SCORES, name: 'errors' }] }, 'signals.0.name'],
+  [only({ ...LATENCY, margin: { relative: 0.1, atLeastMs: 0.5 } }), 'guardrails.0.margin.atLeast'],
+  [only({ ...LATENCY, margin: { relative: 0.04, atLeastMs: 2 } }), 'guardrails.0.margin.relative'],
+  [{ ...POLICY, signals: [{ ...SCORES, margin: 0.05 }] }, 'signals.0.margin'],
+  [watched({ durationMs: 25 * HOUR }), 'watch.duration'],
+] as [Policy, string][])('a fault says where it is, by the keys of a policy file: %#', (policy, path) => {
+  expect(locatedPolicyFaults(policy).map((fault) => fault.path.join('.'))).toEqual([path])
 })
 
 test('all faults are named at once', () => {

@@ -10,6 +10,7 @@ const context: ReconcileContext = {
   frozen: false,
   digestOf: (version) => ref(version).digest,
   incompatible: () => undefined,
+  startRollout: () => ({ kind: 'refused', code: 'policy-invalid', message: 'there is no policy here' }),
 }
 
 const aVersion = fc.constantFrom('1.0.0', '1.1.0', '1.2.0')

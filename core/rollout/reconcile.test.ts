@@ -9,6 +9,7 @@ const context: ReconcileContext = {
   frozen: false,
   digestOf: (version) => ref(version).digest,
   incompatible: () => undefined,
+  startRollout: () => ({ kind: 'refused', code: 'policy-invalid', message: 'there is no policy here' }),
 }
 const frozen = { ...context, frozen: true }
 

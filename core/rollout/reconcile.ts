@@ -1,12 +1,23 @@
-import { type Affinity, affinityText, canaryWeightBp, type Deployment, percentText } from './deployment.ts'
+import {
+  type Affinity,
+  affinityText,
+  canaryOf,
+  canaryWeightBp,
+  type Deployment,
+  percentText,
+  type VersionRef,
+} from './deployment.ts'
 import { applyIntent, type Change, type Intent, type IntentContext, type Refusal } from './intent.ts'
+import type { Policy } from './policy.ts'
+import type { Started } from './start-rollout.ts'
 
 /** What the configuration file says about one model. */
 export interface Wish {
   /** Read only while nothing is stored. */
   readonly initial: string
-  /** Wanted; reached by a split. */
+  /** Wanted; reached by a rollout where there is a policy, else by a split. */
   readonly version?: string
+  readonly policy?: Policy
   readonly weightBp?: number
   readonly affinity?: Affinity
 }
@@ -18,6 +29,8 @@ export interface ReconcileContext {
   readonly digestOf: (version: string) => string | undefined
   /** Why requests that stable accepts could fail on the other version; undefined when they cannot. */
   readonly incompatible: (stable: string, canary: string) => string | undefined
+  /** A rollout of the canary beside this stable version, or why there can be none. */
+  readonly startRollout: (stable: VersionRef, canary: VersionRef, policy: Policy) => Started | Refusal
 }
 
 /** A difference between file and served that stays: someone decided otherwise, or the file cannot act yet. */
@@ -45,7 +58,7 @@ export function reconcile(stored: Deployment, wish: Wish, context: ReconcileCont
   let deployment = stored
   const changes: Change[] = []
   const pending: string[] = []
-  for (const actOn of [actOnInitial, actOnAffinity, actOnVersion, actOnWeight]) {
+  for (const actOn of [actOnInitial, actOnAffinity, actOnVersion, actOnPolicy, actOnWeight]) {
     const act = actOn(deployment, wish, context)
     if (act === undefined) continue
     if (typeof act === 'string') {
@@ -99,32 +112,57 @@ const actOnAffinity: ActOn = ({ stable, affinity: served }, { affinity }) => {
 }
 
 /** The version carries its weight along: together they are one wish. */
-const actOnVersion: ActOn = (deployment, { version, weightBp }, { digestOf, incompatible }) => {
-  const { model, stable, split } = deployment
+const actOnVersion: ActOn = (deployment, wish, { digestOf, incompatible, startRollout }) => {
+  const { model, stable } = deployment
+  const { version, weightBp, policy } = wish
   const last = deployment.applied.version
   if (stable === undefined || version === last) return undefined
   const applied = { version, weightBp }
+  const tried = canaryOf(deployment)?.version
   if (version === undefined) {
     const reason = `the file no longer says version: ${last}`
-    return { intent: { kind: split?.canary.version === last ? 'end-split' : 'note-file' }, reason, applied }
+    const ends = tried === last && stable.version !== last
+    return { intent: { kind: ends ? 'end-split' : 'note-file' }, reason, applied }
   }
   const reason = `the file says version: ${version}`
-  if (version === stable.version)
-    return { intent: { kind: split ? 'end-split' : 'note-file' }, reason, applied }
-  if (split?.canary.version === version) {
-    const asked = weightBp ?? split.weightBp
-    if (asked === split.weightBp) return { intent: { kind: 'note-file' }, reason, applied }
-    return { intent: { kind: 'set-weight', weightBp: asked }, reason, applied }
+  // A promoted version that is watched is stable already.
+  if (version === stable.version) {
+    const ends = tried !== undefined && tried !== version
+    return { intent: { kind: ends ? 'end-split' : 'note-file' }, reason, applied }
   }
+  // Back from a promotion that is still watched.
+  if (deployment.rollout?.phase.kind === 'watching' && version === deployment.rollout.stable.version)
+    return { intent: { kind: 'rollback' }, reason, applied }
+  if (tried === version) return { intent: weightOfTried(deployment, wish), reason, applied }
   const digest = digestOf(version)
   if (digest === undefined) return unpublished(model, version)
   const fault = incompatible(stable.version, version)
   if (fault !== undefined) return `the file asks for version ${version} of ${model}: ${fault}`
   const canary = { version, digest }
+  if (policy === undefined) {
+    const intent = { kind: 'start-split', canary, weightBp: weightBp ?? 0, supersede: true } as const
+    return { intent, reason, applied }
+  }
+  const started = startRollout(stable, canary, policy)
+  if (started.kind === 'refused') return `${reason}: ${started.message}`
+  return { intent: { kind: 'start-rollout', rollout: started.rollout, supersede: true }, reason, applied }
+}
+
+/** What the file says of the share of a version that is tried already. A rollout's is its policy's. */
+function weightOfTried({ split }: Deployment, { weightBp, policy }: Wish): Intent {
+  const sets =
+    split !== undefined && policy === undefined && weightBp !== undefined && weightBp !== split.weightBp
+  return sets ? { kind: 'set-weight', weightBp } : { kind: 'note-file' }
+}
+
+/** The rules of a running rollout follow their file, as far as they may change under it. */
+const actOnPolicy: ActOn = ({ rollout }, { policy }) => {
+  if (rollout === undefined || policy?.name !== rollout.policy.name || policy.hash === rollout.policy.hash)
+    return undefined
   return {
-    intent: { kind: 'start-split', canary, weightBp: weightBp ?? 0, supersede: true },
-    reason,
-    applied,
+    intent: { kind: 'act', action: { kind: 'change-policy', policy } },
+    reason: `the file of policy ${policy.name} changed`,
+    applied: {},
   }
 }
 
@@ -147,13 +185,15 @@ function unpublished(model: string, version: string): string {
 export function driftOf(deployment: Deployment, wish: Wish): Drift[] {
   const { model, stable, split, applied } = deployment
   const { initial, version, weightBp } = wish
+  const tried = canaryOf(deployment)?.version
   if (stable === undefined) {
     const sentence = `the file asks for ${initial} of ${model}, but nothing is deployed`
     return [{ key: 'initial', file: initial, served: 'nothing', sentence }]
   }
-  const served = split
-    ? `${stable.version}, and ${split.canary.version} at ${percentText(split.weightBp)}`
-    : stable.version
+  const served =
+    tried === undefined
+      ? stable.version
+      : `${stable.version}, and ${tried} at ${percentText(canaryWeightBp(deployment))}`
   if (version === undefined) {
     if (applied.initial === undefined || initial === applied.initial || initial === stable.version) return []
     const sentence = `the file says initial: ${initial}, which is read only while nothing is stored; ${model} is served by ${served}. Say version: ${initial}`
@@ -171,7 +211,8 @@ export function driftOf(deployment: Deployment, wish: Wish): Drift[] {
       },
     ]
   }
-  if (version === stable.version && !split) return []
+  if (tried === version) return []
+  if (version === stable.version && tried === undefined) return []
   return [
     {
       key: 'version',

@@ -22,6 +22,9 @@ export interface Rollout {
   readonly revision: number
   /** Counts committed ticks. */
   readonly evaluation: number
+  /** When the last one was; the next is due an interval later, whoever makes it. */
+  readonly evaluatedMs: number
+  readonly firstAttempt: FirstAttempt
   readonly startedAtMs: number
   readonly actor: string
   readonly phase: Phase
@@ -43,6 +46,13 @@ export interface Rollout {
   readonly evidence: Evidence
 }
 
+/** How long a first attempt may take, the same on every arm and frozen for a rollout: what is later has failed. */
+export interface FirstAttempt {
+  readonly limitMs: number
+  /** What a caller's deadline must leave for a second attempt. */
+  readonly reserveMs: number
+}
+
 /** An A/A rollout compares a version with itself. */
 export function isAA({ stable, canary }: Pick<Rollout, 'stable' | 'canary'>): boolean {
   return stable.digest === canary.digest
@@ -62,13 +72,17 @@ export interface Shares {
  * While latency is a guardrail the baseline's share equals the canary's, as far as there is room. It has the first
  * step's share before the canary has any, so that its latency is known when the comparison begins.
  */
-export function sharesOf({ phase, policy }: Pick<Rollout, 'phase' | 'policy'>): Shares {
+export function sharesOf(rollout: Pick<Rollout, 'phase' | 'policy'>): Shares {
+  const { phase, policy } = rollout
   const weightBp = weightOf(phase)
-  const comparesLatency =
-    phase.kind !== 'watching' && policy.guardrails.some(({ metric }) => metric === 'latency')
-  if (!comparesLatency) return { weightBp, baselineBp: 0 }
+  if (!comparesLatency(rollout)) return { weightBp, baselineBp: 0 }
   const share = phase.kind === 'preparing' ? policy.steps[0]!.weightBp : weightBp
   return { weightBp, baselineBp: Math.min(share, 10_000 - share) }
+}
+
+/** Latency acts, so stable needs a second set of workers under the canary's load: the baseline. */
+export function comparesLatency({ phase, policy }: Pick<Rollout, 'phase' | 'policy'>): boolean {
+  return phase.kind !== 'watching' && policy.guardrails.some(({ metric }) => metric === 'latency')
 }
 
 /** It got requests: a rollout that never did has judged nothing. */

@@ -46,6 +46,8 @@ test('a rollout begins by preparing, with everything worth 1', () => {
     affinity: { header: 'x-user-id' },
     revision: 1,
     evaluation: 0,
+    evaluatedMs: START_MS,
+    firstAttempt: { limitMs: 5000, reserveMs: 50 },
     startedAtMs: START_MS,
     actor: 'config',
     phase: { kind: 'preparing', sinceMs: START_MS },

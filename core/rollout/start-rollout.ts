@@ -5,7 +5,7 @@ import { retried, spentAnew } from './attempt.ts'
 import type { Affinity, VersionRef } from './deployment.ts'
 import { changedStatistics, type Policy } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
-import { hasBegun, isFinished, judgedPair, nextSecond, type Rollout } from './rollout.ts'
+import { type FirstAttempt, hasBegun, isFinished, judgedPair, nextSecond, type Rollout } from './rollout.ts'
 
 export interface StartRequest {
   readonly model: string
@@ -15,6 +15,7 @@ export interface StartRequest {
   readonly policy: Policy
   readonly affinity?: Affinity
   readonly references: References
+  readonly firstAttempt: FirstAttempt
   readonly actor: string
   readonly nowMs: number
   /** Judge the same pair of versions again. */
@@ -46,7 +47,7 @@ export type Started = { readonly kind: 'started'; readonly rollout: Rollout } | 
  * is judged once, whatever restarts or files say, and again only by a retry.
  */
 export function startRollout(request: StartRequest, before: readonly Rollout[]): Started {
-  const { model, stable, canary, policy, serial, actor, nowMs, references, affinity } = request
+  const { model, stable, canary, policy, serial, actor, nowMs, references, affinity, firstAttempt } = request
   const running = before.find((rollout) => !isFinished(rollout))
   if (running !== undefined)
     return refused(
@@ -69,7 +70,7 @@ export function startRollout(request: StartRequest, before: readonly Rollout[]):
     // Other margins ask other questions, and old answers do not carry over.
     if (changedStatistics(judged.policy, policy) === undefined) {
       const { affinity: _, ...known } = judged
-      const again = { ...known, stable, canary, policy, ...(affinity && { affinity }) }
+      const again = { ...known, stable, canary, policy, firstAttempt, ...(affinity && { affinity }) }
       return { kind: 'started', rollout: retried(again, serial, nowMs, actor) }
     }
   }
@@ -93,6 +94,8 @@ export function startRollout(request: StartRequest, before: readonly Rollout[]):
       ...(affinity && { affinity }),
       revision: 1,
       evaluation: 0,
+      evaluatedMs: nowMs,
+      firstAttempt,
       startedAtMs: nowMs,
       actor,
       phase: { kind: 'preparing', sinceMs: nowMs },

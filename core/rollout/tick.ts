@@ -14,8 +14,8 @@ export interface Circumstances {
   readonly nowMs: number
   readonly frozen: boolean
   /**
-   * Every live gateway's evidence is recent, and none was fenced since the step began: what a fenced one held is lost
-   * for all arms alike, but perhaps because of what it was.
+   * Every live gateway's evidence is recent, and none was fenced lately: what a fenced one held is lost for all arms
+   * alike, but perhaps because of what it was.
    */
   readonly evidenceIsFresh: boolean
   /** Preparing: workers of canary and baseline answer. Promoting: the canary has the capacity for everything. */
@@ -68,6 +68,7 @@ export function evaluate(rollout: Rollout, released: Released, nowMs: number): R
     ...rollout,
     evidence,
     evaluation: rollout.evaluation + 1,
+    evaluatedMs: nowMs,
     canarySeenMs: seen ? nowMs : rollout.canarySeenMs,
   }
 }

@@ -1,17 +1,17 @@
-import type { Group, GroupCounts, StratumCell } from '../evidence/counts.ts'
-import {
-  latencyShiftInterval,
-  meanDifferenceInterval,
-  rateDifferenceInterval,
-} from '../evidence/difference-interval.ts'
-import { normalScores } from '../evidence/latency-reference.ts'
+import { rateDifferenceInterval } from '../evidence/difference-interval.ts'
 import type { LatencyBound } from '../evidence/latency-scale.ts'
 import type { StratumCounts } from '../evidence/linear-bets.ts'
-import { KNOTS } from '../evidence/mean-difference.ts'
-import { controlOf, everyBin, pooledPi, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
-import { declaredEdges } from '../evidence/score-tests.ts'
 import type { Interval } from '../evidence/stationary-interval.ts'
+import {
+  hasBoth,
+  latencyDifference,
+  type MeasuredCounts,
+  type MeasuredRate,
+  meanDifference,
+  measuredRate,
+  scoreRates,
+} from './difference.ts'
 import type {
   Accuracy,
   Comparison,
@@ -24,8 +24,7 @@ import type {
 } from './policy.ts'
 import { percent } from './sentences.ts'
 
-/** Everything that a rollout of a version beside itself counted, by stratum. */
-export type MeasuredCounts = { readonly [G in Group]: readonly StratumCell<G>[] }
+export type { MeasuredCounts } from './difference.ts'
 
 type Bounds<C extends Comparison> = Pick<C, 'tolerate' | 'margin'>
 
@@ -83,7 +82,7 @@ function rateSuggestion(
   references: References,
   counts: MeasuredCounts,
 ): Suggestion {
-  const { strata, known } = RATES[metric](references, counts)
+  const { strata, known } = measuredRate(metric, references, counts)
   const measured = hasBoth(strata) ? rateDifferenceInterval(strata, known, RISK) : undefined
   const hits = sumOf(strata, 2)
   const rate = hits > 0 ? hits / (hits + sumOf(strata, 3)) : known
@@ -116,17 +115,7 @@ function latencySuggestion(
   references: References,
   { early }: MeasuredCounts,
 ): Suggestion {
-  const { horizonMs, latency } = references
-  const pairs = early.flatMap((cell) => {
-    const { canary, baseline, stratum } = readEarly(cell, horizonMs, { latency: true })
-    if (stratum.baseline === 0 || canary.counts.requests === 0 || baseline.counts.requests === 0) return []
-    const pi = stratum.canary / (stratum.canary + stratum.baseline)
-    return [{ pi, canary: everyBin(canary.elapsed), control: everyBin(baseline.elapsed) }]
-  })
-  const measured =
-    latency === undefined || pairs.length === 0
-      ? undefined
-      : latencyShiftInterval(pairs, normalScores(latency), RISK)
+  const measured = latencyDifference(references, early, { alpha: RISK, paired: true })
   const observed = telling(measured, margin.relative)
   const relative = atLeast(tolerate.relative, observed === undefined ? 0 : farther(observed))
   const raised = relative > tolerate.relative
@@ -152,7 +141,11 @@ function scoreSuggestion(
   references: References,
   { early }: MeasuredCounts,
 ): Suggestion {
-  const observed = telling(SCORES[distance](references, early), margin)
+  const measured =
+    distance === 'mean'
+      ? meanDifference(references, early, RISK)
+      : farthest(scoreRates(distance, references, early))
+  const observed = telling(measured, margin)
   const tolerated = atLeast(tolerate, observed === undefined ? 0 : farther(observed))
   const raised = tolerated > tolerate
   const promoted = raised ? Math.max(margin, tolerated, Math.min(MOST, RATE_MARGIN * tolerated)) : margin
@@ -174,119 +167,12 @@ function scoreSuggestion(
 /** A margin of more would promote almost anything. */
 const MOST = 0.5
 
-/** Counts of canary hits and misses, control hits and misses, and the rate that was known before. */
-interface MeasuredRate {
-  readonly strata: readonly StratumCounts[]
-  readonly known: number
-}
-
-const RATES: Readonly<
-  Record<
-    'error_rate' | 'rejected_rate' | 'accuracy',
-    (references: References, counts: MeasuredCounts) => MeasuredRate
-  >
-> = {
-  error_rate: ({ errorRate }, { final }) => ({
-    strata: final.map((cell) =>
-      hitsOf(cell, cell.arms.canary, controlOf('final', cell), ({ errors, requests }) => [errors, requests]),
-    ),
-    known: errorRate,
-  }),
-  rejected_rate: ({ rejectedRate, horizonMs }, { early }) => ({
-    strata: early.map((cell) => {
-      const { canary, control } = readEarly(cell, horizonMs, { latency: false })
-      return hitsOf(cell, canary.counts, control.counts, ({ rejected, requests }) => [rejected, requests])
-    }),
-    known: rejectedRate,
-  }),
-  accuracy: ({ wrongRate }, { labels }) => ({
-    strata: labels.map((cell) =>
-      hitsOf(cell, cell.arms.canary, controlOf('labels', cell), ({ wrong, labelled }) => [wrong, labelled]),
-    ),
-    known: wrongRate,
-  }),
-}
-
-const SCORES: Readonly<
-  Record<
-    ScoreDistribution['distance'],
-    (references: References, early: readonly StratumCell<'early'>[]) => Interval | undefined
-  >
-> = {
-  ks: ({ score }, early) =>
-    farthest(
-      declaredEdges(score?.shares ?? []).map(({ bin, above }) => ({
-        known: above,
-        strata: shareStrata(early, ({ scores }) => total(scores, bin)),
-      })),
-    ),
-  class_shares: ({ score }, early) =>
-    farthest(
-      (score?.classes ?? []).map((share, index) => ({
-        known: share,
-        strata: shareStrata(early, ({ classes }) => classes[index] ?? 0),
-      })),
-    ),
-  mean: ({ score }, early) => {
-    const strata = early.map(({ stratum, arms: { canary, baseline, stable } }) => ({
-      pi: pooledPi(stratum),
-      counts: Float64Array.from({ length: 2 * KNOTS }, (_, at) =>
-        at < KNOTS
-          ? (canary.knots[at] ?? 0)
-          : (baseline.knots[at - KNOTS] ?? 0) + (stable.knots[at - KNOTS] ?? 0),
-      ),
-    }))
-    const scored = strata.filter(
-      ({ counts }) => total(counts.subarray(0, KNOTS)) > 0 && total(counts, KNOTS) > 0,
-    )
-    return score === undefined || scored.length === 0
-      ? undefined
-      : meanDifferenceInterval(scored, score.mean, RISK)
-  },
-}
-
-function shareStrata(
-  early: readonly StratumCell<'early'>[],
-  hits: (counts: GroupCounts['early']) => number,
-): StratumCounts[] {
-  return early.map((cell) => {
-    const { canary, baseline, stable } = cell.arms
-    return {
-      pi: pooledPi(cell.stratum),
-      counts: [
-        hits(canary),
-        canary.requests - hits(canary),
-        hits(baseline) + hits(stable),
-        baseline.requests + stable.requests - hits(baseline) - hits(stable),
-      ],
-    }
-  })
-}
-
-function hitsOf<C>(
-  { stratum }: StratumCell,
-  canary: C,
-  control: C,
-  read: (counts: C) => readonly [hits: number, of: number],
-): StratumCounts {
-  const [hits, requests] = read(canary)
-  const [controlHits, controlRequests] = read(control)
-  return {
-    pi: pooledPi(stratum),
-    counts: [hits, requests - hits, controlHits, controlRequests - controlHits],
-  }
-}
-
 /** The difference that may be farthest from 0, as sure as if it were the only one. */
 function farthest(rates: readonly MeasuredRate[]): Interval | undefined {
   return rates
     .filter(({ strata }) => hasBoth(strata))
     .map(({ strata, known }) => rateDifferenceInterval(strata, known, RISK / rates.length))
     .reduce<Interval | undefined>((a, b) => (a === undefined || farther(b) > farther(a) ? b : a), undefined)
-}
-
-function hasBoth(strata: readonly StratumCounts[]): boolean {
-  return strata.some(({ counts }) => counts[0]! + counts[1]! > 0 && counts[2]! + counts[3]! > 0)
 }
 
 function sumOf(strata: readonly StratumCounts[], cell: number): number {
@@ -335,10 +221,4 @@ function sentenceOf(
   return isUnclear(observed)
     ? `${least}; a longer run may show that less is enough`
     : `${least}; they do differ`
-}
-
-function total(counts: ArrayLike<number>, from = 0): number {
-  let sum = 0
-  for (let i = from; i < counts.length; i++) sum += counts[i]!
-  return sum
 }

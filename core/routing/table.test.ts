@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { emptyDeployment } from '../rollout/deployment.ts'
-import { WIDE_POLICY } from '../rollout/testing/policies.ts'
-import { acted, inPhase } from '../rollout/testing/rollouts.ts'
+import { canaryWeightBp, type Deployment, emptyDeployment } from '../rollout/deployment.ts'
+import { rollingIn } from '../rollout/testing/deployments.ts'
+import { WATCHED_POLICY, WIDE_POLICY } from '../rollout/testing/policies.ts'
+import { acted, inPhase, PHASES } from '../rollout/testing/rollouts.ts'
 import { drawArm, POINTS } from './draw.ts'
 import { rolloutTable, routingTable } from './table.ts'
 
@@ -60,13 +61,6 @@ test.each([
   expect(routingTable(split(weightBp))!.counting).toBe(counting)
 })
 
-test('a baseline takes the top points, and only during a split', () => {
-  const table = routingTable(split(500), 500)!
-  expect(table.stratum.baseline).toBe(table.stratum.canary)
-  expect(drawArm(table, POINTS - 1)).toBe('baseline')
-  expect(routingTable(whole, 500)!.baselineBp).toBe(0)
-})
-
 test('the salt outlives a change of the weight', () => {
   expect(routingTable(split(500))!.salt).toBe(routingTable(split(2500))!.salt)
 })
@@ -94,6 +88,42 @@ describe('of a rollout', () => {
       counting: true,
     })
     expect(rolloutTable(inPhase('stepping'))).toMatchObject({ weightBp: 500, baselineBp: 0 })
+  })
+
+  test('the canary has the lowest points and the baseline the highest', () => {
+    const table = rolloutTable(inPhase('stepping', WIDE_POLICY))!
+    expect([0, POINTS / 2, POINTS - 1].map((point) => drawArm(table, point))).toEqual([
+      'canary',
+      'stable',
+      'baseline',
+    ])
+  })
+
+  test('is that of its deployment, in every phase', () => {
+    for (const kind of PHASES.filter((phase) => phase !== 'finished')) {
+      const deployment = rollingIn(kind, WATCHED_POLICY)
+      const table = routingTable(deployment)!
+      expect(table).toEqual(rolloutTable(deployment.rollout!))
+      expect([table.revision, table.weightBp]).toEqual([deployment.revision, canaryWeightBp(deployment)])
+    }
+  })
+
+  test('keeps its two versions apart while the promoted one is watched', () => {
+    expect(routingTable(rollingIn('watching', WATCHED_POLICY))).toMatchObject({
+      stable: '1.0.0',
+      canary: '1.1.0',
+      weightBp: 9900,
+      baselineBp: 0,
+      counting: true,
+    })
+  })
+
+  test('keeps the affinity that it began with', () => {
+    const affinity = { header: 'x-user-id' }
+    const deployment = { ...rollingIn('stepping'), affinity }
+    expect(routingTable(deployment)!.affinity).toBeUndefined()
+    const rollout = { ...deployment.rollout!, affinity }
+    expect(routingTable({ ...deployment, rollout } as Deployment)!.affinity).toEqual(affinity)
   })
 
   test('names versions, serial, revision and salt; there is none once the rollout is over', () => {

@@ -28,21 +28,18 @@ export interface RoutingTable {
   readonly affinity?: Affinity
 }
 
-/**
- * The table of a deployment, frozen; undefined while the model has no stable version.
- *
- * @param baselineBp the share that stable answers as the canary's yardstick; only during a split
- */
-export function routingTable(deployment: Deployment, baselineBp = 0): RoutingTable | undefined {
-  const { model, revision, stable, split, affinity } = deployment
+/** The table of a deployment, frozen; undefined while the model has no stable version. */
+export function routingTable(deployment: Deployment): RoutingTable | undefined {
+  const { model, revision, stable, split, affinity, rollout } = deployment
   if (stable === undefined) return undefined
+  if (rollout !== undefined) return rolloutTable(rollout)
   const weightBp = split?.weightBp ?? 0
   return frozenTable({
     model,
     serial: split?.serial ?? 0,
     revision,
     weightBp,
-    baselineBp: split === undefined ? 0 : baselineBp,
+    baselineBp: 0,
     stable: stable.version,
     ...(split && { canary: split.canary.version }),
     salt: split?.salt ?? '',

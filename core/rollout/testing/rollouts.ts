@@ -33,6 +33,7 @@ export const REQUEST: StartRequest = {
   references: REFERENCES,
   actor: 'config',
   nowMs: START_MS,
+  firstAttempt: { limitMs: 5000, reserveMs: 50 },
   cannotDecide: [],
 }
 

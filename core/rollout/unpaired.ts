@@ -1,0 +1,27 @@
+import type { Policy } from './policy.ts'
+
+/**
+ * The policy where stable has no second set of workers to be the baseline: versions under unequal load cannot be
+ * compared fairly, so latency is judged and recorded, and never acts. The other guardrails share its risk.
+ *
+ * @returns undefined when no guardrail is left
+ */
+export function unpaired(policy: Policy): Policy | undefined {
+  const kept = policy.guardrails.filter(({ metric }) => metric !== 'latency')
+  if (kept.length === policy.guardrails.length) return policy
+  if (kept.length === 0) return undefined
+  const total = kept.reduce((sum, { share }) => sum + share, 0)
+  const latency = policy.guardrails.filter(({ metric }) => metric === 'latency')
+  const names = new Set(kept.map(({ name }) => name))
+  return {
+    ...policy,
+    // Other rules than the file's: decisions are replayed with these.
+    hash: `${policy.hash}-unpaired`,
+    guardrails: kept.map((guardrail) => ({ ...guardrail, share: guardrail.share / total })),
+    signals: [...policy.signals, ...latency.map(({ share: _, ...signal }) => signal)],
+    steps: policy.steps.map(({ gates, ...step }) => ({
+      ...step,
+      ...(gates && { gates: gates.filter((gate) => names.has(gate)) }),
+    })),
+  }
+}

@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           ...node,
           name: 'unit',
-          include: ['{core,contract,worker,gateway,bench,test}/**/*.test.ts'],
+          include: ['{core,contract,policy,worker,gateway,cli,bench,test}/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/containers/**', '**/node_modules/**'],
         },
       },

@@ -4,7 +4,7 @@ import { join, sep } from 'node:path'
 import { type Golden, parseGolden } from './golden.ts'
 import { type Manifest, ManifestError, namedFiles, parseManifest } from './manifest.ts'
 import { modelNameProblem, versionProblem } from './names.ts'
-import { parseReference } from './reference.ts'
+import { parseReference, type Reference } from './reference.ts'
 
 const MANIFEST_FILE = 'model.yaml'
 
@@ -17,6 +17,8 @@ export interface ModelFolder {
   digest: string
   /** Empty when the version has none. */
   golden: Golden[]
+  /** What it saw in training, where it says so. */
+  reference?: Reference
 }
 
 /**
@@ -46,17 +48,18 @@ export async function loadModelFolder(
 
   const hashes = new Map([[MANIFEST_FILE, sha256(yaml)]])
   let golden: Golden[] = []
+  let reference: Reference | undefined
   for (const name of namedFiles(manifest)) {
     const shown = join(folder, name)
     const content = await contentOf(path, name, shown)
     hashes.set(name, sha256(content))
     if (name === manifest.golden) golden = parseGolden(content.toString('utf8'), shown)
-    if (name === manifest.reference) parseReference(content.toString('utf8'), shown)
+    if (name === manifest.reference) reference = parseReference(content.toString('utf8'), shown)
   }
   const modelHash = hashes.get(manifest.file)
   if (modelHash !== manifest.sha256)
     throw fault(manifestPath, 'sha256', `the hash of ${manifest.file}, ${modelHash}`, manifest.sha256)
-  return { path, manifest, digest: digestOf(hashes), golden }
+  return { path, manifest, digest: digestOf(hashes), golden, ...(reference && { reference }) }
 }
 
 /** Every complete version folder under `modelsRoot`, sorted by name; folders still being written are left out. */

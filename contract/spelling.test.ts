@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { closest, suggestion } from './spelling.ts'
+import { closest, meaning, suggestion } from './spelling.ts'
 
 test.each([
   ['contrat', 'contract'],
@@ -14,4 +14,9 @@ test.each([
 test('a suggestion ends a sentence', () => {
   expect(suggestion('goldn', ['golden'])).toBe(', did you mean "golden"?')
   expect(suggestion('wholly', ['golden'])).toBe('')
+})
+
+test('what was meant, for the end of what was expected', () => {
+  expect(meaning('error-rate', ['latency', 'error_rate'])).toBe(' (did you mean "error_rate"?)')
+  expect(meaning('promote', ['hold', 'rollback'])).toBe('')
 })

@@ -21,6 +21,12 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
   return near === undefined ? '' : `, did you mean "${near}"?`
 }
 
+/** ` (did you mean "x"?)` or nothing, for the end of what was expected. */
+export function meaning(word: string, candidates: Iterable<string>): string {
+  const near = closest(word, candidates)
+  return near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`
+}
+
 /** Levenshtein distance in UTF-16 code units. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -1,7 +1,7 @@
 import { type Document, isAlias, isMap, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { z } from 'zod'
 import { found } from './problem.ts'
-import { closest } from './spelling.ts'
+import { closest, meaning } from './spelling.ts'
 
 /** One fault in a file that a person wrote; `line` and `column` count from 1. */
 export interface FileProblem {
@@ -19,7 +19,13 @@ export type Path = readonly PropertyKey[]
 export type ProblemAt = (path: Path, expected: string, found: string) => FileProblem
 
 export type StrictYaml<T> =
-  | { ok: true; value: T; problemAt: ProblemAt }
+  | {
+      ok: true
+      value: T
+      problemAt: ProblemAt
+      /** What stands at a path, as it was written, for the end of a sentence. */
+      foundAt: (path: Path) => string
+    }
   | { ok: false; problems: FileProblem[] }
 
 /** One broken bracket can break every line after it. */
@@ -72,11 +78,27 @@ export function checkValue<T>(
   problemAt: ProblemAt = withoutPosition,
 ): StrictYaml<T> {
   const checked = schema.safeParse(value)
-  if (checked.success) return { ok: true, value: checked.data, problemAt }
+  if (checked.success)
+    return { ok: true, value: checked.data, problemAt, foundAt: (path) => found(valueAt(value, path)) }
+  const { issues } = checked.error
+  const misspelt = new Set(issues.flatMap((issue) => meant(issue, value, schema)))
   return {
     ok: false,
-    problems: checked.error.issues.flatMap((issue) => issueProblems(issue, value, schema, problemAt)),
+    problems: issues
+      // What a misspelt key leaves out would be reported as missing; the misspelling says enough.
+      .filter(({ path }) => !misspelt.has(pathText(path)) || valueAt(value, path) !== undefined)
+      .flatMap((issue) => issueProblems(issue, value, schema, problemAt)),
   }
+}
+
+/** The paths of the keys that unknown ones most likely stand for. */
+function meant(issue: z.core.$ZodIssue, root: unknown, schema: z.ZodType): string[] {
+  if (issue.code !== 'unrecognized_keys') return []
+  const known = knownKeys(schema, issue.path, root)
+  return issue.keys.flatMap((key) => {
+    const near = closest(key, known)
+    return near === undefined ? [] : [pathText([...issue.path, near])]
+  })
 }
 
 const withoutPosition: ProblemAt = (path, expected, found) => ({ path: pathText(path), expected, found })
@@ -163,21 +185,35 @@ function issueProblems(
   problemAt: ProblemAt,
 ): FileProblem[] {
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(schema, issue.path)
+    const known = knownKeys(schema, issue.path, root)
     return issue.keys.map((key) => {
-      const near = closest(key, known)
-      const expected =
-        near === undefined ? `one of the keys ${known.join(', ')}` : `a known key (did you mean "${near}"?)`
+      const near = meaning(key, known)
+      const expected = near === '' ? `one of the keys ${known.join(', ')}` : `a known key${near}`
       return problemAt([...issue.path, key], expected, `the unknown key "${key}"`)
     })
   }
   const value = valueAt(root, issue.path)
+  const hint = typeof value === 'string' ? meaning(value, choicesOf(issue).map(String)) : ''
   if (issue.code === 'custom') return [problemAt(issue.path, issue.message, found(value))]
   if (value === undefined)
     return [problemAt(issue.path, `${expectation(issue)} (the key is required)`, 'nothing')]
   // Unquoted 1.10 or 12345678 reads as a number, and loses digits.
   const quoting = typeof value === 'number' && expectation(issue) === 'a string' ? ' (put it in quotes)' : ''
-  return [problemAt(issue.path, expectation(issue) + quoting, found(value))]
+  return [problemAt(issue.path, expectation(issue) + quoting + hint, found(value))]
+}
+
+/** The values that would have been right, where there are only a few. */
+function choicesOf(issue: z.core.$ZodIssue): readonly unknown[] {
+  if (issue.code === 'invalid_value') return issue.values
+  // Of mappings that a key tells apart; the type does not tell of it.
+  return issue.code === 'invalid_union' && 'options' in issue ? (issue.options as unknown[]) : []
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const [only] = values
+  return values.length === 1
+    ? JSON.stringify(only)
+    : `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
@@ -185,14 +221,13 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return TYPE_WORDS[issue.expected] ?? issue.expected
     case 'invalid_value':
-      return issue.values.length === 1
-        ? JSON.stringify(issue.values[0])
-        : `one of ${issue.values.map((v) => JSON.stringify(v)).join(', ')}`
+      return oneOf(choicesOf(issue))
     case 'too_small':
       return `at least ${issue.minimum}${LENGTH_WORDS[issue.origin] ?? ''}`
     case 'too_big':
       return `at most ${issue.maximum}${LENGTH_WORDS[issue.origin] ?? ''}`
     case 'invalid_union':
+      if (choicesOf(issue).length > 0) return oneOf(choicesOf(issue))
       return [...new Set(issue.errors.flat().map(expectation))].join(' or ')
     case 'invalid_key':
       return issue.issues.map(expectation).join(', ')
@@ -223,18 +258,30 @@ function valueAt(root: unknown, path: Path): unknown {
   return value
 }
 
-/** The keys the schema knows at a path, through optional, default, list and mapping schemas. */
-function knownKeys(schema: z.ZodType, path: Path): string[] {
-  let options: z.ZodType[] = unwrapped(schema)
-  for (const part of path)
-    options = options.flatMap((option) => {
+/** The keys the schema knows at a path, through optional, default, list, mapping and union schemas. */
+function knownKeys(schema: z.ZodType, path: Path, root: unknown): string[] {
+  let options = fitting(unwrapped(schema), root)
+  for (const [i, part] of path.entries()) {
+    const inside = options.flatMap((option) => {
       if (option instanceof z.ZodObject)
         return unwrapped(option.shape[part as string] as z.ZodType | undefined)
       if (option instanceof z.ZodArray) return unwrapped(option.element as z.ZodType)
       if (option instanceof z.ZodRecord) return unwrapped(option.valueType as z.ZodType)
       return []
     })
+    options = fitting(inside, valueAt(root, path.slice(0, i + 1)))
+  }
   return options.flatMap((option) => (option instanceof z.ZodObject ? Object.keys(option.shape) : []))
+}
+
+/** Of mappings that a key of theirs tells apart (`metric: latency`) the one that was meant. */
+function fitting(options: readonly z.ZodType[], value: unknown): readonly z.ZodType[] {
+  return options.flatMap((option) => {
+    if (!(option instanceof z.ZodDiscriminatedUnion)) return [option]
+    const key = option.def.discriminator
+    const forms = (option.options as z.ZodObject[]).flatMap((form) => unwrapped(form) as z.ZodObject[])
+    return forms.filter((form) => (form.shape[key] as z.ZodType).safeParse(valueAt(value, [key])).success)
+  })
 }
 
 function unwrapped(schema: z.ZodType | undefined): z.ZodType[] {
@@ -244,6 +291,7 @@ function unwrapped(schema: z.ZodType | undefined): z.ZodType[] {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return unwrapped(schema.unwrap() as z.ZodType)
   if (schema instanceof z.ZodPipe) return unwrapped(schema.in as z.ZodType)
+  if (schema instanceof z.ZodDiscriminatedUnion) return [schema]
   if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(unwrapped)
   return [schema]
 }

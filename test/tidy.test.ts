@@ -5,15 +5,18 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const WORKSPACES = ['core', 'contract', 'worker', 'gateway'] as const
+const WORKSPACES = ['core', 'contract', 'policy', 'worker', 'gateway', 'cli'] as const
 type Workspace = (typeof WORKSPACES)[number]
 
 /** What each workspace may import of ours. */
 const MAY_IMPORT: Record<Workspace, readonly Workspace[]> = {
   core: [],
   contract: [],
+  // Policy files become the core's policies here and not in the contract, which workers share: a worker needs no core.
+  policy: ['contract', 'core'],
   worker: ['contract'],
-  gateway: ['contract', 'core'],
+  gateway: ['contract', 'core', 'policy'],
+  cli: ['contract', 'core', 'policy'],
 }
 
 interface Source {

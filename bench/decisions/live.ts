@@ -65,6 +65,7 @@ export function startedRollout(policy: Policy, references: References): Rollout 
       references,
       actor: 'bench',
       nowMs: 0,
+      firstAttempt: { limitMs: 5000, reserveMs: 50 },
       cannotDecide: [],
     },
     [],

@@ -1,6 +1,7 @@
 import type { Affinity } from '@coalmine/core/rollout/deployment.ts'
+import type { PolicyFile } from '@coalmine/policy/parse-policy.ts'
 
-/** What `config/gateway.yaml` and the environment say, checked and in the units of the program. */
+/** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
 export interface GatewayConfig {
   /** Where relative paths of the file begin: the folder that holds the file's folder. */
   readonly baseFolder: string
@@ -13,6 +14,8 @@ export interface GatewayConfig {
   /** Absolute. */
   readonly modelsFolder: string
   readonly models: Readonly<Record<string, ModelConfig>>
+  /** By name; every one that a model names is there. */
+  readonly policies: Readonly<Record<string, PolicyFile>>
 }
 
 /** Port 0 lets the system choose. */
@@ -27,6 +30,9 @@ export type StoreLocation = { readonly kind: 'sqlite'; readonly path: string } |
 export interface ModelConfig {
   readonly initial: string
   readonly version?: string
+  /** Undefined when `version` is reached by hand. */
+  readonly policy?: string
+  /** Undefined when a policy sets the weight. */
   readonly weightBp?: number
   readonly affinity?: Affinity
   readonly runtime: Runtime
@@ -40,4 +46,9 @@ export interface ModelConfig {
 /** Workers of our own, or origins (`http://churn-100:9000`) by version. */
 export type Runtime =
   | { readonly kind: 'process' }
-  | { readonly kind: 'static'; readonly endpoints: Readonly<Record<string, readonly string[]>> }
+  | {
+      readonly kind: 'static'
+      readonly endpoints: Readonly<Record<string, readonly string[]>>
+      /** Workers for the baseline arm alone, with the bytes of the version; {} when there are none. */
+      readonly baseline: Readonly<Record<string, readonly string[]>>
+    }

@@ -1,40 +1,11 @@
 import { modelName, version } from '@coalmine/contract/names.ts'
-import type { Affinity } from '@coalmine/core/rollout/deployment.ts'
+import { sessionAffinity } from '@coalmine/contract/session-affinity.ts'
+import { basisPoints, durationMs, sizeBytes } from '@coalmine/contract/units.ts'
+import { text, within, written } from '@coalmine/contract/written.ts'
+import { policyNameProblem } from '@coalmine/policy/policy-name.ts'
 import { z } from 'zod'
+import { address, origin } from './address.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
-import { address, basisPoints, durationMs, sizeBytes } from './units.ts'
-
-/**
- * A value that people write in a form of its own.
- *
- * @param expected completes "expected ..."
- * @param parse undefined for what is wrong
- * @param meta the form for editors, as JSON Schema
- */
-function written<T>(
-  expected: string,
-  parse: (value: unknown) => T | undefined,
-  meta: Record<string, unknown>,
-) {
-  return z
-    .unknown()
-    .transform((value, context): T => {
-      const parsed = parse(value)
-      if (parsed !== undefined) return parsed
-      // To continue lets a union tell which of its forms was meant; nothing reads the missing value.
-      context.issues.push({ code: 'custom', message: expected, input: value, continue: true })
-      return z.NEVER
-    })
-    .meta(meta)
-}
-
-const text =
-  <T>(parse: (text: string) => T | undefined) =>
-  (value: unknown) =>
-    typeof value === 'string' ? parse(value) : undefined
-
-const within = (value: number | undefined, min: number, max: number) =>
-  value !== undefined && value >= min && value <= max ? value : undefined
 
 const listener = (standard: string, description: string) =>
   written(`host:port such as ${standard}`, text(address), { type: 'string', description }).prefault(standard)
@@ -46,14 +17,18 @@ const percent = written(
     type: 'number',
     minimum: 0,
     maximum: 100,
-    description: 'Percent of the requests that version gets, up to two decimals.',
+    description: 'Percent of the requests that version gets, up to two decimals; only with policy none.',
   },
 )
 
 const policy = written(
-  'none: automatic rollouts are not part of this version; use policy: none with a weight',
-  (value) => (value === 'none' ? value : undefined),
-  { const: 'none', description: 'How version is reached. none: by hand, with weight.' },
+  'none, or the name of a file in the folder policies without .yaml',
+  text((value) => (value === 'none' || policyNameProblem(value) === undefined ? value : undefined)),
+  {
+    type: 'string',
+    description:
+      'How version is reached. NAME: step by step, as policies/NAME.yaml says. none: by hand, with weight.',
+  },
 )
 
 const timeout = written(
@@ -72,47 +47,21 @@ const body = written(
   { type: 'string', pattern: '^\\d+(B|KiB|MiB|GiB)$', description: 'Larger requests are refused with 413.' },
 )
 
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
-
-/** `'none'` stands for itself, since undefined means wrong. */
-function affinityOf(value: unknown): Affinity | 'none' | undefined {
-  if (value === 'none') return value
-  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 1) return undefined
-  const [[key, name]] = Object.entries(value) as [[string, unknown]]
-  if (typeof name !== 'string' || !TOKEN.test(name)) return undefined
-  if (key === 'header') return { header: name.toLowerCase() }
-  return key === 'cookie' ? { cookie: name } : undefined
-}
-
-const named = (key: string) => ({
-  type: 'object',
-  properties: { [key]: { type: 'string' } },
-  required: [key],
-  additionalProperties: false,
-})
-
-const sessionAffinity = written('none, { header: NAME } or { cookie: NAME }', affinityOf, {
-  anyOf: [{ const: 'none' }, named('header'), named('cookie')],
-  description: 'Callers with the same header or cookie keep their version while the weight stays.',
-})
-
-/** An origin: where an endpoint listens, without path, credentials or anything else. */
-function originOf(value: string): string | undefined {
-  if (!URL.canParse(value)) return undefined
-  const url = new URL(value)
-  const bare = url.href === `${url.origin}/`
-  return bare && (url.protocol === 'http:' || url.protocol === 'https:') ? url.origin : undefined
-}
-
-const origin = written('an address such as http://churn-100:9000, without a path', text(originOf), {
+const worker = written('an address such as http://churn-100:9000, without a path', text(origin), {
   type: 'string',
   format: 'uri',
 })
+const addresses = z.record(version, z.array(worker).min(1))
 
 const runtime = z
   .union([
     z.literal('process'),
-    z.strictObject({ static: z.record(version, z.array(origin).min(1)).describe('Addresses by version.') }),
+    z.strictObject({
+      static: addresses.describe('Addresses by version.'),
+      baseline: addresses
+        .default({})
+        .describe('Other workers with the same bytes, by version: stable a second time, beside a canary.'),
+    }),
   ])
   .describe('process: workers of our own. static: workers that run elsewhere, by version.')
 
@@ -125,7 +74,9 @@ const limits = z.strictObject({
 const model = z
   .strictObject({
     initial: version.describe('Becomes stable while nothing is stored for the model; not read afterwards.'),
-    version: version.optional().describe('Wanted; gets weight percent of the requests beside stable.'),
+    version: version
+      .optional()
+      .describe('Wanted; reached by policy, or gets weight percent of the requests beside stable.'),
     policy: policy.prefault('none'),
     weight: percent.optional(),
     sessionAffinity: sessionAffinity.prefault('none'),
@@ -134,11 +85,13 @@ const model = z
     keep: z.array(version).default([]).describe('Versions that run besides stable, canary and previous.'),
     limits: limits.prefault({}),
   })
-  .superRefine(({ initial, version, weight, runtime, replicas, keep }, context) => {
+  .superRefine(({ initial, version, policy, weight, runtime, replicas, keep }, context) => {
     // What a misspelt key leaves out would be reported as missing; the misspelling says enough.
     if (context.issues.some(({ code }) => code === 'unrecognized_keys')) return
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
-    if (version !== undefined && version !== initial && weight === undefined)
+    if (policy !== 'none' && weight !== undefined)
+      problem(['weight'], `no weight beside policy: ${policy}, whose steps set the weight`)
+    if (policy === 'none' && version !== undefined && version !== initial && weight === undefined)
       problem(
         ['version'],
         `a weight beside it: the percent of the requests that ${version} gets (0 only starts it)`,
@@ -154,11 +107,31 @@ const model = z
           `an address for ${wanted} (a version that looks like a number needs quotes)`,
         )
     }
+    for (const [version, urls] of Object.entries(runtime.baseline)) {
+      if (!Object.hasOwn(runtime.static, version))
+        problem(['runtime', 'baseline', version], 'a version that has an address in static')
+      else if (urls.some((url) => runtime.static[version]!.includes(url)))
+        problem(
+          ['runtime', 'baseline', version],
+          'workers of its own: no address that static has for the version',
+        )
+    }
   })
   .transform(
-    ({ initial, version, weight, sessionAffinity, runtime, replicas = 1, keep, limits }): ModelConfig => ({
+    ({
+      initial,
+      version,
+      policy,
+      weight,
+      sessionAffinity,
+      runtime,
+      replicas = 1,
+      keep,
+      limits,
+    }): ModelConfig => ({
       initial,
       ...(version !== undefined && { version }),
+      ...(policy !== 'none' && { policy }),
       ...(weight !== undefined && { weightBp: weight }),
       ...(sessionAffinity !== 'none' && { affinity: sessionAffinity }),
       runtime: runtimeOf(runtime),
@@ -169,7 +142,9 @@ const model = z
   )
 
 function runtimeOf(written: z.output<typeof runtime>): Runtime {
-  return written === 'process' ? { kind: 'process' } : { kind: 'static', endpoints: written.static }
+  return written === 'process'
+    ? { kind: 'process' }
+    : { kind: 'static', endpoints: written.static, baseline: written.baseline }
 }
 
 /** `sqlite:PATH` or `memory:`; the path as written. */

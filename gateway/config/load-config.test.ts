@@ -1,20 +1,23 @@
 import { readFileSync } from 'node:fs'
+import type { PolicyText } from '@coalmine/policy/read-policies.ts'
 import { describe, expect, test } from 'vitest'
 import { type ConfigEnvironment, ConfigError, loadConfig } from './load-config.ts'
 
 const FILE = '/etc/coalmine/config/gateway.yaml'
+const POLICIES = '/etc/coalmine/config/policies'
 const TOKEN = 'a-token-of-24-characters'
 
-const load = (text: string, env: ConfigEnvironment = {}) => loadConfig(FILE, text, env)
+const load = (text: string, env: ConfigEnvironment = {}, policies: readonly PolicyText[] = []) =>
+  loadConfig(FILE, text, env, policies)
 const churn = (fields: string) => load(`models: { churn: { ${fields} } }`).models.churn!
 
-/** The problems of a text, as lines without the file's path. */
-function problems(text: string, env: ConfigEnvironment = {}): string[] {
+/** The problems of a text, as lines without the folder's path. */
+function problems(text: string, env: ConfigEnvironment = {}, policies: readonly PolicyText[] = []): string[] {
   try {
-    load(text, env)
+    load(text, env, policies)
   } catch (error) {
     if (error instanceof ConfigError)
-      return error.message.split('\n').map((line) => line.replace(`${FILE}:`, ''))
+      return error.message.split('\n').map((line) => line.replace(`${FILE}:`, '').replace(`${POLICIES}/`, ''))
     throw error
   }
   return []
@@ -58,6 +61,7 @@ test('what is not said has the defaults', () => {
         limits: { timeoutMs: 10_000, bodyBytes: 1_048_576, instances: 1024 },
       },
     },
+    policies: {},
   })
 })
 
@@ -83,6 +87,16 @@ describe('one model', () => {
     expect(churn(`initial: 1.0.0, version: 1.1.0, weight: 0, runtime: ${runtime}`).runtime).toEqual({
       kind: 'static',
       endpoints: { '1.0.0': ['http://a:9000', 'https://b'], '1.1.0': ['http://[::1]:9000'] },
+      baseline: {},
+    })
+  })
+
+  test('workers for the baseline alone', () => {
+    const runtime = '{ static: { 1.0.0: ["http://a"] }, baseline: { 1.0.0: ["http://b"] } }'
+    expect(churn(`initial: 1.0.0, runtime: ${runtime}`).runtime).toEqual({
+      kind: 'static',
+      endpoints: { '1.0.0': ['http://a'] },
+      baseline: { '1.0.0': ['http://b'] },
     })
   })
 
@@ -126,7 +140,26 @@ test.each([
     'initial: 1.0',
     'models.churn.initial: expected a string (put it in quotes), found 1',
   ],
-  ['a policy', 'initial: 1.0.0, policy: churn', 'automatic rollouts are not part of this version'],
+  [
+    'a policy that no file can have',
+    'initial: 1.0.0, policy: ../churn',
+    'policy: expected none, or the name of a file in the folder policies without .yaml, found "../churn"',
+  ],
+  [
+    'a weight beside a policy',
+    'initial: 1.0.0, policy: churn, weight: 10',
+    'weight: expected no weight beside policy: churn, whose steps set the weight, found 10',
+  ],
+  [
+    'a baseline of a version without an address',
+    'initial: 1.0.0, runtime: { static: { 1.0.0: ["http://a"] }, baseline: { 1.1.0: ["http://b"] } }',
+    'models.churn.runtime.baseline.1.1.0: expected a version that has an address in static',
+  ],
+  [
+    'a baseline on the workers of stable',
+    'initial: 1.0.0, runtime: { static: { 1.0.0: ["http://a"] }, baseline: { 1.0.0: ["http://a/"] } }',
+    'models.churn.runtime.baseline.1.0.0: expected workers of its own',
+  ],
   [
     'a weight with three decimals',
     'initial: 1.0.0, weight: 12.345',
@@ -252,4 +285,54 @@ test('a misspelt key is the one problem of its mistake, not also what it left ou
     message = (error as Error).message
   }
   expect(message.split('\n')).toEqual([expect.stringContaining('did you mean "weight"')])
+})
+
+describe('policies', () => {
+  const good = `
+    steps: [{ setWeight: 50, minDuration: 1m }]
+    risk: { falseRollback: 1%, falsePromotion: 5% }
+    guardrails: [{ metric: error_rate, tolerate: 0.1pp, margin: 1pp }]
+  `
+  const file = (name: string, text = good): PolicyText => ({ file: `${POLICIES}/${name}`, text })
+  const serving = (policy: string) =>
+    `models:\n  churn: { initial: 1.0.0, version: 1.1.0, policy: ${policy} }\n`
+
+  test('are there by name, and a version beside one needs no weight', () => {
+    const { models, policies } = load(serving('careful'), {}, [file('careful.yaml'), file('quick.yaml')])
+    expect(models.churn).toMatchObject({ version: '1.1.0', policy: 'careful' })
+    expect(models.churn!.weightBp).toBeUndefined()
+    expect(Object.keys(policies)).toEqual(['careful', 'quick'])
+    expect(policies.careful!.policy).toMatchObject({ name: 'careful', steps: [{ weightBp: 5000 }] })
+  })
+
+  test('one that does not exist is named with the one that was meant', () => {
+    expect(problems(serving('carefull'), {}, [file('careful.yaml'), file('quick.yaml')])).toEqual([
+      '2:44: models.churn.policy: expected none or a file of the folder policies: careful, quick (did you mean "careful"?), found "carefull"',
+    ])
+    expect(problems(serving('careful'))).toEqual([
+      '2:44: models.churn.policy: expected none (there is no file in the folder policies), found "careful"',
+    ])
+  })
+
+  test('a faulty one refuses the whole, at its own place and once, used or not', () => {
+    const faulty = [file('careful.yaml', good.replace('minDuration', 'minDuratoin')), file('quick.yaml')]
+    for (const policy of ['careful', 'quick'])
+      expect(problems(serving(policy), {}, faulty)).toEqual([
+        'careful.yaml:2:30: steps[0].minDuratoin: expected a known key (did you mean "minDuration"?), found the unknown key "minDuratoin"',
+      ])
+  })
+
+  test('the problems of all files come at once: the configuration, policies by name, the environment', () => {
+    const text = `${serving('careful')}processes: none\n`
+    const policies = [file('careful.yaml', '{}'), file('quick.yml')]
+    const found = problems(text, { COALMINE_STORE: 'nowhere' }, policies)
+    expect(found.map((line) => line.split(': expected')[0])).toEqual([
+      '3:1: processes',
+      'careful.yaml:1:1: steps',
+      'careful.yaml:1:1: risk',
+      'careful.yaml:1:1: guardrails',
+      'quick.yml',
+      'environment: COALMINE_STORE',
+    ])
+  })
 })

@@ -1,8 +1,17 @@
-import { dirname, resolve } from 'node:path'
-import { describeProblems, type FileProblem, parseStrictYaml } from '@coalmine/contract/strict-yaml.ts'
-import type { Address, GatewayConfig, StoreLocation } from './gateway-config.ts'
+import { basename, dirname, resolve } from 'node:path'
+import { meaning } from '@coalmine/contract/spelling.ts'
+import {
+  describeProblems,
+  type FileProblem,
+  type ProblemAt,
+  parseStrictYaml,
+} from '@coalmine/contract/strict-yaml.ts'
+import { type PolicyFile, parsePolicy } from '@coalmine/policy/parse-policy.ts'
+import { policyName } from '@coalmine/policy/policy-name.ts'
+import type { PolicyText } from '@coalmine/policy/read-policies.ts'
+import { address, isLoopback } from './address.ts'
+import type { Address, GatewayConfig, ModelConfig, StoreLocation } from './gateway-config.ts'
 import { gatewaySchema, STORE_EXPECTED, storeLocation } from './gateway-schema.ts'
-import { address, isLoopback } from './units.ts'
 
 /** A configuration that cannot be used; the message names every problem, one a line. */
 export class ConfigError extends Error {
@@ -28,18 +37,28 @@ export interface ConfigEnvironment {
 const TOKEN_LENGTH_MIN = 16
 
 /**
- * The configuration of a file's text under an environment. Pure; `file` is its path, for messages and as the
- * start of relative paths. Throws a ConfigError with all problems.
+ * The configuration of a file's text under an environment, with the texts of its policies. Pure; `file` is its path,
+ * for messages and as the start of relative paths. Throws a ConfigError with all problems of all files.
  */
-export function loadConfig(file: string, text: string, env: ConfigEnvironment): GatewayConfig {
+export function loadConfig(
+  file: string,
+  text: string,
+  env: ConfigEnvironment,
+  policyTexts: readonly PolicyText[] = [],
+): GatewayConfig {
   const parsed = parseStrictYaml(text, gatewaySchema)
   const overrides = overridesOf(env)
+  const { policies, names, faulty } = policiesOf(policyTexts)
   if (!parsed.ok || overrides.problems.length > 0)
-    throw configError(file, parsed.ok ? [] : parsed.problems, overrides.problems)
+    throw configError([
+      { file, problems: parsed.ok ? [] : parsed.problems },
+      ...faulty,
+      { file: 'environment', problems: overrides.problems },
+    ])
 
   const { value, problemAt } = parsed
   const listen = { ...value.listen, ...overrides.listen }
-  const problems: FileProblem[] = []
+  const problems: FileProblem[] = unknownPolicies(value.models, names, problemAt)
   if (overrides.adminToken === undefined && !isLoopback(listen.admin.host)) {
     const expected =
       'a loopback address such as 127.0.0.1:8090 while there is no admin token (COALMINE_ADMIN_TOKEN or COALMINE_ADMIN_TOKEN_FILE)'
@@ -53,7 +72,7 @@ export function loadConfig(file: string, text: string, env: ConfigEnvironment): 
     if (collide(listen[key], listen[other]))
       problems.push(problemAt(['listen', key], `another port than listen.${other}`, addressText(listen[key])))
   }
-  if (problems.length > 0) throw configError(file, problems, [])
+  if (problems.length + faulty.length > 0) throw configError([{ file, problems }, ...faulty])
 
   const baseFolder = dirname(dirname(resolve(file)))
   return {
@@ -64,7 +83,48 @@ export function loadConfig(file: string, text: string, env: ConfigEnvironment): 
     store: absolute(overrides.store ?? value.store, baseFolder),
     modelsFolder: resolve(baseFolder, value.modelsFolder),
     models: value.models,
+    policies,
   }
+}
+
+interface FaultyFile {
+  readonly file: string
+  readonly problems: readonly FileProblem[]
+}
+
+/** Every policy by name; a faulty one has a name too, so that its model is not told that there is none. */
+function policiesOf(texts: readonly PolicyText[]) {
+  const policies: Record<string, PolicyFile> = {}
+  const names: string[] = []
+  const faulty: FaultyFile[] = []
+  for (const { file, text } of texts) {
+    const name = policyName(file)
+    if (name === undefined) {
+      const problem = { path: '', expected: 'a file name that ends in .yaml', found: basename(file) }
+      faulty.push({ file, problems: [problem] })
+      continue
+    }
+    names.push(name)
+    const parsed = parsePolicy(name, text)
+    if (parsed.ok) policies[name] = parsed.file
+    else faulty.push({ file, problems: parsed.problems })
+  }
+  return { policies, names, faulty }
+}
+
+function unknownPolicies(
+  models: Readonly<Record<string, ModelConfig>>,
+  names: readonly string[],
+  problemAt: ProblemAt,
+): FileProblem[] {
+  return Object.entries(models).flatMap(([model, { policy }]) => {
+    if (policy === undefined || names.includes(policy)) return []
+    const known =
+      names.length === 0
+        ? 'none (there is no file in the folder policies)'
+        : `none or a file of the folder policies: ${names.join(', ')}${meaning(policy, names)}`
+    return [problemAt(['models', model, 'policy'], known, JSON.stringify(policy))]
+  })
 }
 
 interface Overrides {
@@ -115,16 +175,16 @@ function collide(a: Address, b: Address): boolean {
   return a.host === b.host || [a, b].some(({ host }) => host === '0.0.0.0' || host === '::')
 }
 
-function configError(
-  file: string,
-  inFile: readonly FileProblem[],
-  inEnvironment: readonly FileProblem[],
-): ConfigError {
-  const ordered = inFile.toSorted(
-    (a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+function configError(files: readonly FaultyFile[]): ConfigError {
+  const ordered = files.map(({ file, problems }) => ({
+    file,
+    problems: problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)),
+  }))
+  const lines = ordered.map(({ file, problems }) => describeProblems(file, problems))
+  return new ConfigError(
+    lines.filter((line) => line !== '').join('\n'),
+    ordered.flatMap(({ problems }) => problems),
   )
-  const lines = [describeProblems(file, ordered), describeProblems('environment', inEnvironment)]
-  return new ConfigError(lines.filter((line) => line !== '').join('\n'), [...ordered, ...inEnvironment])
 }
 
 function absolute(store: StoreLocation, baseFolder: string): StoreLocation {

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type PolicyText, readPolicies } from '@coalmine/policy/read-policies.ts'
 import type { GatewayConfig } from './gateway-config.ts'
 import { type ConfigEnvironment, ConfigError, loadConfig } from './load-config.ts'
 
@@ -6,14 +8,23 @@ import { type ConfigEnvironment, ConfigError, loadConfig } from './load-config.t
 export interface ConfigSource {
   readonly file: string
   readonly text: string
+  readonly policies: readonly PolicyText[]
   readonly env: ConfigEnvironment
 }
 
-/** The file's text and the environment, in which the token of COALMINE_ADMIN_TOKEN_FILE takes its place. */
+/** Where the policies of a configuration are: beside it. */
+export function policiesFolder(file: string): string {
+  return join(dirname(file), 'policies')
+}
+
+/** The texts of the files and the environment, in which the token of COALMINE_ADMIN_TOKEN_FILE takes its place. */
 export async function readSource(file: string, env: NodeJS.ProcessEnv): Promise<ConfigSource> {
   const text = await read(file, 'the configuration')
+  const policies = await readPolicies(policiesFolder(file)).catch((error: Error) => {
+    throw new ConfigError(error.message, [])
+  })
   const tokenFile = env.COALMINE_ADMIN_TOKEN_FILE
-  if (!tokenFile) return { file, text, env }
+  if (!tokenFile) return { file, text, policies, env }
   if (env.COALMINE_ADMIN_TOKEN) {
     const expected = 'no COALMINE_ADMIN_TOKEN_FILE beside COALMINE_ADMIN_TOKEN'
     throw new ConfigError(`environment: expected ${expected}, found both`, [
@@ -27,13 +38,13 @@ export async function readSource(file: string, env: NodeJS.ProcessEnv): Promise<
       { path: '', expected, found: 'nothing' },
     ])
   }
-  return { file, text, env: { ...env, COALMINE_ADMIN_TOKEN: token } }
+  return { file, text, policies, env: { ...env, COALMINE_ADMIN_TOKEN: token } }
 }
 
 /** Reads and checks the configuration. Throws a ConfigError that says everything that is wrong. */
 export async function readConfig(file: string, env: NodeJS.ProcessEnv): Promise<GatewayConfig> {
   const source = await readSource(file, env)
-  return loadConfig(source.file, source.text, source.env)
+  return loadConfig(source.file, source.text, source.env, source.policies)
 }
 
 async function read(file: string, what: string): Promise<string> {

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { GatewayConfig } from './gateway-config.ts'
 import { readConfig, readSource } from './read-config.ts'
 import { type ConfigNews, type ConfigWatch, watchConfig } from './watch.ts'
 
@@ -21,12 +22,20 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
+/** Models, and policies with the percent of their first step. */
+function summary({ models, policies }: GatewayConfig): string {
+  const steps = Object.values(policies).map(
+    ({ policy }) => `${policy.name}@${policy.steps[0]!.weightBp / 100}`,
+  )
+  return [...Object.keys(models), ...steps].join()
+}
+
 /** The news of a file, one after the other. */
 async function follow(options: Partial<Parameters<typeof watchConfig>[1]> = {}) {
   const waiting: ((news: string) => void)[] = []
   const arrived: string[] = []
   const onNews = (news: ConfigNews) => {
-    const text = 'config' in news ? Object.keys(news.config.models).join() : news.error.message
+    const text = 'config' in news ? summary(news.config) : news.error.message
     const next = waiting.shift()
     if (next) next(text)
     else arrived.push(text)
@@ -98,6 +107,85 @@ test('an edit between the reading and the start is not lost', async () => {
     open = watchConfig(loaded, { file, env: {}, onNews, ...FAST })
   })
   expect(news).toMatchObject({ config: { models: { two: {} } } })
+})
+
+describe('policies beside it', () => {
+  const policy = (percent: number) => `
+    steps: [{ setWeight: ${percent}, minDuration: 1m }]
+    risk: { falseRollback: 1%, falsePromotion: 5% }
+    guardrails: [{ metric: error_rate, tolerate: 0.1pp, margin: 1pp }]
+  `
+  const policies = () => join(folder, 'policies')
+
+  test('an edit, another file, and one less are news', async () => {
+    await mkdir(policies())
+    await writeFile(join(policies(), 'a.yaml'), policy(10))
+    await writeFile(file, serving('one'))
+    const news = await follow()
+    await writeFile(join(policies(), 'a.yaml'), policy(20))
+    expect(await news()).toBe('one,a@20')
+    await writeFile(join(policies(), 'b.yaml'), policy(30))
+    expect(await news()).toBe('one,a@20,b@30')
+    await rm(join(policies(), 'a.yaml'))
+    expect(await news()).toBe('one,b@30')
+  })
+
+  test('the folder may come later', async () => {
+    await writeFile(file, serving('one'))
+    const news = await follow()
+    await mkdir(policies())
+    await writeFile(join(policies(), 'a.yaml'), policy(10))
+    expect(await news()).toBe('one,a@10')
+    await writeFile(join(policies(), 'a.yaml'), policy(20))
+    expect(await news()).toBe('one,a@20')
+  })
+
+  test('a ConfigMap that swaps the symbolic link of the whole folder', async () => {
+    await writeFile(file, serving('one'))
+    for (const percent of [10, 20]) {
+      await mkdir(join(folder, `..${percent}`, 'policies'), { recursive: true })
+      await writeFile(join(folder, `..${percent}`, 'policies', 'a.yaml'), policy(percent))
+    }
+    await symlink('..10', join(folder, '..data'))
+    await symlink('..data/policies', policies())
+    const news = await follow()
+    await symlink('..20', join(folder, '..new'))
+    await rename(join(folder, '..new'), join(folder, '..data'))
+    expect(await news()).toBe('one,a@20')
+    await writeFile(join(folder, '..20', 'policies', 'a.yaml'), policy(30))
+    expect(await news()).toBe('one,a@30')
+  })
+
+  test('a ConfigMap that is mounted at the folder of the policies', async () => {
+    await writeFile(file, serving('one'))
+    for (const percent of [10, 20]) {
+      await mkdir(join(policies(), `..${percent}`), { recursive: true })
+      await writeFile(join(policies(), `..${percent}`, 'a.yaml'), policy(percent))
+    }
+    await symlink('..10', join(policies(), '..data'))
+    await symlink('..data/a.yaml', join(policies(), 'a.yaml'))
+    const news = await follow()
+    await symlink('..20', join(policies(), '..new'))
+    await rename(join(policies(), '..new'), join(policies(), '..data'))
+    expect(await news()).toBe('one,a@20')
+  })
+
+  test('a fault is told with the place in its own file', async () => {
+    await mkdir(policies())
+    await writeFile(join(policies(), 'a.yaml'), policy(10))
+    await writeFile(file, serving('one'))
+    const news = await follow()
+    await writeFile(join(policies(), 'a.yaml'), policy(110))
+    expect(await news()).toContain('policies/a.yaml:2:15: steps[0].setWeight: expected a percentage')
+  })
+
+  test('one that cannot be read is named', async () => {
+    await mkdir(join(policies(), 'a.yaml'), { recursive: true })
+    await writeFile(file, serving('one'))
+    await expect(readConfig(file, {})).rejects.toThrow(
+      'policies/a.yaml: expected a policy, found a file that cannot',
+    )
+  })
 })
 
 test('without notifications the poll finds a change', async () => {

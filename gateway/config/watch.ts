@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
 import type { GatewayConfig } from './gateway-config.ts'
 import { ConfigError, loadConfig } from './load-config.ts'
-import { type ConfigSource, readSource } from './read-config.ts'
+import { type ConfigSource, policiesFolder, readSource } from './read-config.ts'
 
 export type ConfigNews = { readonly config: GatewayConfig } | { readonly error: ConfigError }
 
@@ -22,8 +22,8 @@ export interface ConfigWatch {
 
 /**
  * Tells of every new content of the configuration, once, valid or not; a content that is as it was at the
- * start is no news. It watches the folder, since editors rename a new file into place and Kubernetes swaps a
- * symbolic link: neither touches the file that was there.
+ * start is no news. It watches the folder and that of the policies, since editors rename a new file into place and
+ * Kubernetes swaps a symbolic link: neither touches the file that was there.
  *
  * @param loaded what the caller runs with, so that nothing between its reading and the start is lost
  */
@@ -31,7 +31,8 @@ export function watchConfig(loaded: ConfigSource, options: WatchOptions): Config
   const { file, env, onNews, settleMs = 100, pollMs = 5_000 } = options
   let told = signature(loaded)
   let seen = told
-  let watcher: FSWatcher | undefined
+  const folders = [dirname(file), policiesFolder(file)]
+  const watchers = new Map<string, FSWatcher>()
   let timer: NodeJS.Timeout | undefined
   let soon = false
   let closed = false
@@ -48,9 +49,11 @@ export function watchConfig(loaded: ConfigSource, options: WatchOptions): Config
       onNews(newsOf(source))
     }
     // A folder that was replaced is watched no longer, and says nothing about it.
-    if (source instanceof ConfigError) unfollow()
-    follow()
-    lookIn(settled && !soon ? pollMs : settleMs)
+    const isSuspect = !settled || source instanceof ConfigError
+    if (isSuspect) unfollow()
+    // A folder that has just appeared may have got its files before it was watched.
+    const hasAppeared = follow() && !isSuspect
+    lookIn(settled && !soon && !hasAppeared ? pollMs : settleMs)
   }
 
   function lookIn(ms: number): void {
@@ -65,20 +68,26 @@ export function watchConfig(loaded: ConfigSource, options: WatchOptions): Config
     lookIn(settleMs)
   }
 
-  function follow(): void {
-    if (watcher || closed) return
-    try {
-      watcher = watch(dirname(file), { persistent: false }, notified)
-      watcher.on('error', unfollow)
-    } catch {
-      // No folder, or no notifications here: the poll finds what comes.
-      unfollow()
+  /** Whether a folder is watched that was not before. */
+  function follow(): boolean {
+    let isNew = false
+    for (const folder of folders) {
+      if (watchers.has(folder)) continue
+      try {
+        const watcher = watch(folder, { persistent: false }, notified)
+        watcher.on('error', unfollow)
+        watchers.set(folder, watcher)
+        isNew = true
+      } catch {
+        // No folder, or no notifications here: the poll finds what comes.
+      }
     }
+    return isNew
   }
 
   function unfollow(): void {
-    watcher?.close()
-    watcher = undefined
+    for (const watcher of watchers.values()) watcher.close()
+    watchers.clear()
   }
 
   follow()
@@ -95,7 +104,7 @@ export function watchConfig(loaded: ConfigSource, options: WatchOptions): Config
 function newsOf(source: ConfigSource | ConfigError): ConfigNews {
   if (source instanceof ConfigError) return { error: source }
   try {
-    return { config: loadConfig(source.file, source.text, source.env) }
+    return { config: loadConfig(source.file, source.text, source.env, source.policies) }
   } catch (error) {
     if (error instanceof ConfigError) return { error }
     throw error
@@ -104,5 +113,5 @@ function newsOf(source: ConfigSource | ConfigError): ConfigNews {
 
 function signature(source: ConfigSource | ConfigError): string {
   if (source instanceof ConfigError) return source.message
-  return JSON.stringify([source.text, source.env.COALMINE_ADMIN_TOKEN])
+  return JSON.stringify([source.text, source.policies, source.env.COALMINE_ADMIN_TOKEN])
 }

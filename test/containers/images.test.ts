@@ -73,9 +73,9 @@ function predicts(url: string, version: unknown): Promise<void> {
 
 describe('the images', () => {
   const images = (): [name: string, image: Image, workspaces: string[]][] => [
-    ['gateway', gateway, ['core', 'contract', 'gateway']],
+    ['gateway', gateway, ['core', 'contract', 'policy', 'gateway']],
     ['worker', worker, ['contract', 'worker']],
-    ['standalone', standalone, ['core', 'contract', 'worker', 'gateway']],
+    ['standalone', standalone, ['core', 'contract', 'policy', 'worker', 'gateway']],
   ]
   const packagesIn = ({ root }: Image) => readdirSync(join(root, 'app/node_modules'))
 
@@ -93,7 +93,7 @@ describe('the images', () => {
   test('hold no development dependency and no second Node', () => {
     const root = packageOf('.')
     // Benchmarks use packages of the product too; those belong there.
-    const product = ['contract', 'gateway', 'worker'].flatMap((workspace) =>
+    const product = ['contract', 'policy', 'gateway', 'worker'].flatMap((workspace) =>
       Object.keys(packageOf(workspace).dependencies ?? {}),
     )
     const others = Object.keys({ ...root.devDependencies, ...root.optionalDependencies })

@@ -19,17 +19,11 @@ export function basisPoints(percent: number): number | undefined {
   return exact && bp >= 0 && bp <= 10_000 ? bp : undefined
 }
 
-/** `127.0.0.1:8080`, `localhost:0`, `[::1]:8080`; undefined for anything else. */
-export function address(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text)
-  if (!match) return undefined
-  const port = Number(match[3])
-  return port <= 65_535 ? { host: (match[1] ?? match[2])!, port } : undefined
-}
-
-/** Whether only programs on this machine reach an address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+/** `5%`, `12.5%` as a fraction, `0.1pp` (percentage points) likewise; undefined for anything else. */
+export function percentage(text: string, sign: '%' | 'pp' = '%'): number | undefined {
+  const match = /^(\d{1,6}(?:\.\d{1,6})?)(%|pp)$/.exec(text)
+  // By the exponent, as 0.7 / 100 is 0.006999999999999999.
+  return match?.[2] === sign ? Number(`${match[1]}e-2`) : undefined
 }
 
 function amount(text: string, units: Record<string, number>): number | undefined {

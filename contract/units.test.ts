@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { address, basisPoints, durationMs, isLoopback, sizeBytes } from './units.ts'
+import { basisPoints, durationMs, percentage, sizeBytes } from './units.ts'
 
 test.each([
   ['30s', 30_000],
@@ -44,28 +44,26 @@ test.each([-0.01, 100.01, 12.345, 0.001, Number.NaN, Number.POSITIVE_INFINITY])(
 )
 
 test.each([
-  ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
-  ['localhost:0', { host: 'localhost', port: 0 }],
-  ['[::1]:8080', { host: '::1', port: 8080 }],
-  ['8080', undefined],
-  [':8080', undefined],
-  ['127.0.0.1', undefined],
-  ['127.0.0.1:65536', undefined],
-  ['::1:8080', undefined],
-  ['http://127.0.0.1:8080', undefined],
-])('the address %s', (text, parsed) => {
-  expect(address(text)).toEqual(parsed)
+  ['1%', 0.01],
+  ['12.5%', 0.125],
+  ['0.7%', 0.007],
+  ['0%', 0],
+  ['150%', 1.5],
+  ['1', undefined],
+  ['1 %', undefined],
+  ['-1%', undefined],
+  ['.5%', undefined],
+  ['1pp', undefined],
+])('the percentage %s is the fraction %s', (text, fraction) => {
+  expect(percentage(text)).toBe(fraction)
 })
 
 test.each([
-  ['127.0.0.1', true],
-  ['127.9.9.9', true],
-  ['::1', true],
-  ['localhost', true],
-  ['0.0.0.0', false],
-  ['::', false],
-  ['10.0.0.1', false],
-  ['127.evil.example', false],
-])('only this machine reaches %s: %s', (host, loopback) => {
-  expect(isLoopback(host)).toBe(loopback)
+  ['0.1pp', 0.001],
+  ['0.7pp', 0.007],
+  ['5pp', 0.05],
+  ['5%', undefined],
+  ['5', undefined],
+])('%s percentage points are the fraction %s', (text, fraction) => {
+  expect(percentage(text, 'pp')).toBe(fraction)
 })

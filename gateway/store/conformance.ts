@@ -1,17 +1,19 @@
 import { type Deployment, emptyDeployment } from '@coalmine/core/rollout/deployment.ts'
 import { setFreeze } from '@coalmine/core/rollout/freeze.ts'
-import { applyIntent, type Change, type Intent } from '@coalmine/core/rollout/intent.ts'
+import type { Intent } from '@coalmine/core/rollout/intent.ts'
+import { changed as changedBy } from '@coalmine/core/rollout/testing/deployments.ts'
+import { ref } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ANSWER_AGE_MS, ANSWERS_MAX, type RolloutStore } from './rollout-store.ts'
+import { ANSWER_AGE_MS, ANSWERS_MAX, parentOf, type RolloutStore } from './rollout-store.ts'
+import { rolloutConformance } from './testing/rollout-conformance.ts'
 
-const ref = (version: string) => ({ version, digest: `sha256:${version}` })
 const by = { actor: 'ann', reason: 'test', nowMs: 1000 }
 
-function changed(deployment: Deployment, intent: Intent): Change {
-  const outcome = applyIntent(deployment, intent, { ...by, frozen: false })
-  if (outcome.kind === 'refused') throw new Error(outcome.message)
-  return outcome
-}
+const changed = (deployment: Deployment, intent: Intent) => ({
+  ...changedBy(deployment, intent, by),
+  parent: parentOf(deployment),
+})
+type Made = ReturnType<typeof changed>
 
 const first = (model = 'churn') =>
   changed(emptyDeployment(model), { kind: 'initialise', stable: ref('1.0.0') })
@@ -34,9 +36,11 @@ export function rolloutStoreConformance(name: string, open: () => RolloutStore):
     })
     afterEach(() => store.close())
 
-    const commit = async (...changes: Change[]) => {
+    rolloutConformance(() => store)
+
+    const commit = async (...made: Made[]) => {
       const outcomes = []
-      for (const { next, event } of changes) outcomes.push(await store.commit(next, event))
+      for (const one of made) outcomes.push(...(await store.commit([one])))
       return outcomes
     }
 
@@ -56,7 +60,7 @@ export function rolloutStoreConformance(name: string, open: () => RolloutStore):
     test('of racing commits over one parent exactly one wins, with exactly its event', async () => {
       await commit(first(), second)
       const racing = [500, 600, 700].map(weighed)
-      const outcomes = await Promise.all(racing.map(({ next, event }) => store.commit(next, event)))
+      const outcomes = (await Promise.all(racing.map((one) => store.commit([one])))).flat()
       expect(outcomes.toSorted()).toEqual(['committed', 'stale', 'stale'])
       const winner = racing[outcomes.indexOf('committed')]!
       expect(await store.read('churn')).toEqual(winner.next)
@@ -64,10 +68,9 @@ export function rolloutStoreConformance(name: string, open: () => RolloutStore):
     })
 
     test('of racing first commits exactly one wins', async () => {
-      const { next, event } = first()
-      expect(await Promise.all([store.commit(next, event), store.commit(next, event)])).toEqual([
-        'committed',
-        'stale',
+      expect(await Promise.all([store.commit([first()]), store.commit([first()])])).toEqual([
+        ['committed'],
+        ['stale'],
       ])
       expect(await store.events({ limit: 10 })).toHaveLength(1)
     })
@@ -81,11 +84,15 @@ export function rolloutStoreConformance(name: string, open: () => RolloutStore):
     })
 
     test('what a caller does to its objects later does not reach the store', async () => {
-      const { next, event } = first()
-      const mine = structuredClone(next) as { stable: { version: string } } & Deployment
-      await store.commit(mine, event)
-      mine.stable.version = '9.9.9'
-      expect(await store.read('churn')).toEqual(next)
+      const mine = structuredClone(first()) as Made & {
+        next: { stable: { version: string } }
+        event: { after: { stable: string } }
+      }
+      await store.commit([mine])
+      mine.next.stable.version = '9.9.9'
+      mine.event.after.stable = '9.9.9'
+      expect(await store.read('churn')).toEqual(first().next)
+      expect(await store.events({ limit: 1 })).toEqual([{ ...first().event, id: 1 }])
     })
 
     test('events come newest first, in pages, of all models or of one', async () => {

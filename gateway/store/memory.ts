@@ -1,9 +1,15 @@
-import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import { type Deployment, emptyDeployment } from '@coalmine/core/rollout/deployment.ts'
 import { type DeploymentEvent, raisesCanary } from '@coalmine/core/rollout/event.ts'
 import type { Freeze, FreezeEvent } from '@coalmine/core/rollout/freeze.ts'
+import type { Policy } from '@coalmine/core/rollout/policy.ts'
+import { judgedPair, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import {
   ANSWER_AGE_MS,
   ANSWERS_MAX,
+  type Commit,
+  isOver,
+  type Outcome,
+  parentOf,
   type RecordedEvent,
   type RememberedAnswer,
   type RolloutStore,
@@ -12,6 +18,8 @@ import {
 /** Forgets everything at the end of the process: for demonstrations and tests. */
 export class MemoryStore implements RolloutStore {
   readonly #deployments = new Map<string, Deployment>()
+  readonly #rollouts = new Map<string, Rollout>()
+  readonly #policies = new Map<string, Policy>()
   readonly #events: RecordedEvent[] = []
   readonly #secrets = new Map<string, Uint8Array>()
   readonly #answers = new Map<string, RememberedAnswer & { atMs: number }>()
@@ -25,12 +33,52 @@ export class MemoryStore implements RolloutStore {
     return [...this.#deployments.values()].sort((a, b) => (a.model < b.model ? -1 : 1))
   }
 
-  async commit(next: Deployment, event: DeploymentEvent): Promise<'committed' | 'stale'> {
-    const revision = this.#deployments.get(next.model)?.revision ?? 0
-    if (revision !== next.revision - 1 || (this.#freeze.frozen && raisesCanary(event))) return 'stale'
-    this.#deployments.set(next.model, structuredClone(next))
-    this.#record(event)
+  async commit(commits: readonly Commit[]): Promise<Outcome[]> {
+    return commits.map((commit) => this.#commit(commit))
+  }
+
+  #commit(commit: Commit): Outcome {
+    const { next, ended, event } = commit
+    const stored = this.#deployments.get(next.model) ?? emptyDeployment(next.model)
+    if (!isOver(parentOf(stored), commit)) return 'stale'
+    if (event !== undefined && this.#freeze.frozen && raisesCanary(event)) return 'stale'
+    const kept = structuredClone(next)
+    this.#deployments.set(next.model, kept)
+    for (const rollout of [structuredClone(ended), kept.rollout]) {
+      if (rollout === undefined) continue
+      this.#rollouts.set(`${rollout.model}/${rollout.serial}`, rollout)
+      this.#policies.set(rollout.policy.hash, rollout.policy)
+    }
+    if (event !== undefined) this.#record(event)
     return 'committed'
+  }
+
+  async rollouts({
+    model,
+    limit,
+    before = Number.POSITIVE_INFINITY,
+  }: {
+    model: string
+    limit: number
+    before?: number
+  }) {
+    return this.#rolloutsOf(model)
+      .filter(({ serial }) => serial < before)
+      .slice(0, limit)
+  }
+
+  async rolloutsOfPair(model: string, pair: string): Promise<Rollout[]> {
+    return this.#rolloutsOf(model).filter((rollout) => judgedPair(rollout) === pair)
+  }
+
+  async policy(hash: string): Promise<Policy | undefined> {
+    return this.#policies.get(hash)
+  }
+
+  #rolloutsOf(model: string): Rollout[] {
+    return [...this.#rollouts.values()]
+      .filter((rollout) => rollout.model === model)
+      .sort((a, b) => b.serial - a.serial)
   }
 
   async events({
@@ -54,7 +102,7 @@ export class MemoryStore implements RolloutStore {
     return this.#freeze
   }
 
-  async setFreeze(next: Freeze, event: FreezeEvent): Promise<'committed' | 'stale'> {
+  async setFreeze(next: Freeze, event: FreezeEvent): Promise<Outcome> {
     if (this.#freeze.frozen === next.frozen) return 'stale'
     this.#freeze = next
     this.#record(event)
@@ -89,6 +137,6 @@ export class MemoryStore implements RolloutStore {
   async close(): Promise<void> {}
 
   #record(event: DeploymentEvent | FreezeEvent): void {
-    this.#events.push({ ...event, id: this.#events.length + 1 })
+    this.#events.push({ ...structuredClone(event), id: this.#events.length + 1 })
   }
 }

@@ -1,6 +1,8 @@
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
 import type { Freeze, FreezeEvent } from '@coalmine/core/rollout/freeze.ts'
+import type { Policy } from '@coalmine/core/rollout/policy.ts'
+import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
 
 /** An event as the store keeps it; `id` rises with the order of the commits. */
 export type RecordedEvent = (DeploymentEvent | FreezeEvent) & { readonly id: number }
@@ -13,27 +15,53 @@ export interface RememberedAnswer {
   readonly body: string
 }
 
+/** What a commit goes over: the revision that people match, and the count of committed ticks of its rollout. */
+export interface Parent {
+  /** 0 while nothing is stored. */
+  readonly revision: number
+  /** 0 without a rollout. */
+  readonly evaluation: number
+}
+
+/** One model's step: who gets what, what its rollout knows, and the row that tells of it. */
+export interface Commit {
+  readonly parent: Parent
+  readonly next: Deployment
+  /** A rollout that is over with this, as it ended. */
+  readonly ended?: Rollout
+  /** Absent for a tick that only knows more; then `next` has the parent's revision, else the one after it. */
+  readonly event?: DeploymentEvent
+}
+
 /**
  * The truth about what is served. Linearisable: of two commits over the same parent one wins. Each change is
- * one transaction with its event, so that the record has no gaps and no inventions. Operating failures reject
- * with a StoreError.
+ * one transaction with its event and its evidence, so that the record has no gaps and no inventions. Operating failures
+ * reject with a StoreError; whether the commit was made is not known then.
  */
 export interface RolloutStore {
+  /** With its running rollout, evidence included. */
   read(model: string): Promise<Deployment | undefined>
   readAll(): Promise<Deployment[]>
 
   /**
-   * `stale` when the stored revision is not `next.revision - 1` (0 while nothing is stored), or when the event
-   * raises a canary during a freeze: look again, then decide again.
+   * All in one transaction, each by itself: `stale` when the stored parent is another one, or when the event raises a
+   * canary during a freeze: look again, then decide again.
    */
-  commit(next: Deployment, event: DeploymentEvent): Promise<'committed' | 'stale'>
+  commit(commits: readonly Commit[]): Promise<Outcome[]>
+
+  /** The model's rollouts, newest first; with `before` those with a smaller serial. */
+  rollouts(query: { model: string; limit: number; before?: number }): Promise<Rollout[]>
+  /** Those of one pair of versions (`judgedPair`), newest first. */
+  rolloutsOfPair(model: string, pair: string): Promise<Rollout[]>
+  /** A policy that some rollout had: what its decisions are replayed with. */
+  policy(hash: string): Promise<Policy | undefined>
 
   /** Newest first; with `model` its own alone; with `before` those with a smaller id. */
   events(query: { model?: string; limit: number; before?: number }): Promise<RecordedEvent[]>
 
   freeze(): Promise<Freeze>
   /** `stale` when it already is frozen, or already is not. */
-  setFreeze(next: Freeze, event: FreezeEvent): Promise<'committed' | 'stale'>
+  setFreeze(next: Freeze, event: FreezeEvent): Promise<Outcome>
 
   /** The secret of this name; made and kept once, by whoever asks first. */
   secret(name: string, make: () => Uint8Array): Promise<Uint8Array>
@@ -43,6 +71,18 @@ export interface RolloutStore {
   recall(key: string, nowMs: number): Promise<RememberedAnswer | undefined>
 
   close(): Promise<void>
+}
+
+export type Outcome = 'committed' | 'stale'
+
+/** The parent that a commit over this deployment has. */
+export function parentOf({ revision, rollout }: Deployment): Parent {
+  return { revision, evaluation: rollout?.evaluation ?? 0 }
+}
+
+/** Whether a step may be made over what is stored. */
+export function isOver(stored: Parent, { parent }: Commit): boolean {
+  return stored.revision === parent.revision && stored.evaluation === parent.evaluation
 }
 
 /** Answers are repeated for a day, and for the last thousand keys. */

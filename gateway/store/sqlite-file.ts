@@ -35,6 +35,24 @@ const STEPS = [
      body TEXT NOT NULL
    ) STRICT;
    CREATE INDEX answers_by_age ON answers (at_ms);`,
+  // What a rollout knows lies beside what it is: a tick writes no more than it has to.
+  `CREATE TABLE rollouts (
+     id INTEGER PRIMARY KEY,
+     model TEXT NOT NULL,
+     serial INTEGER NOT NULL,
+     pair TEXT NOT NULL,
+     policy TEXT NOT NULL,
+     body TEXT NOT NULL,
+     evidence BLOB NOT NULL,
+     UNIQUE (model, serial)
+   ) STRICT;
+   CREATE INDEX rollouts_by_pair ON rollouts (model, pair, serial);
+   CREATE TABLE policies (
+     hash TEXT PRIMARY KEY,
+     body TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   ALTER TABLE deployments ADD COLUMN evaluation INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE deployments ADD COLUMN rollout INTEGER;`,
 ]
 
 /**

@@ -1,17 +1,13 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
-import { emptyDeployment } from '@coalmine/core/rollout/deployment.ts'
 import { setFreeze } from '@coalmine/core/rollout/freeze.ts'
-import { applyIntent, type Change } from '@coalmine/core/rollout/intent.ts'
 import { afterAll, expect, test } from 'vitest'
 import { rolloutStoreConformance } from './conformance.ts'
 import { StoreError } from './rollout-store.ts'
 import { SqliteStore } from './sqlite.ts'
+import { course } from './testing/commit-course.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'coalmine-store-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -22,48 +18,52 @@ const newPath = () => join(folder, `${files++}`, 'coalmine.db')
 rolloutStoreConformance('sqlite', () => new SqliteStore(newPath()))
 
 const by = { actor: 'ann', reason: 'test', nowMs: 1000 }
-const first = applyIntent(
-  emptyDeployment('churn'),
-  { kind: 'initialise', stable: { version: '1.0.0', digest: 'sha256:1' } },
-  { ...by, frozen: false },
-) as Change
+const commits = course().take(50).toArray()
+const first = commits[0]!
 
 test('everything is still there after the store was closed and opened again', async () => {
   const path = newPath()
   const before = new SqliteStore(path)
   const { next, event } = setFreeze({ frozen: false }, true, by)!
   const answer = { fingerprint: 'a', status: 200, body: '{}' }
-  await before.commit(first.next, first.event)
+  await before.commit(commits)
   await before.setFreeze(next, event)
   await before.secret('ids', () => Uint8Array.of(1, 2, 3))
   await before.remember('key', answer, 0)
   await before.close()
 
   const after = new SqliteStore(path)
-  expect(await after.read('churn')).toEqual(first.next)
-  expect(await after.events({ limit: 10 })).toEqual([
-    { ...event, id: 2 },
-    { ...first.event, id: 1 },
+  const events = [...commits.flatMap((commit) => commit.event ?? []), event]
+  expect(await after.read('churn')).toEqual(commits.at(-1)!.next)
+  expect(await after.rollouts({ model: 'churn', limit: 10 })).toMatchObject([
+    commits.at(-1)!.next.rollout!,
+    commits.find(({ ended }) => ended)!.ended!,
   ])
+  expect(await after.events({ limit: 100 })).toEqual(
+    events.map((one, i) => ({ ...one, id: i + 1 })).reverse(),
+  )
   expect(await after.freeze()).toEqual(next)
   expect([...(await after.secret('ids', () => Uint8Array.of(9)))]).toEqual([1, 2, 3])
   expect(await after.recall('key', 1)).toEqual(answer)
   await after.close()
 })
 
-test('two processes over one file: of two commits over one parent one wins', async () => {
+test('two processes over one file: of two commits over one parent one wins, of ticks too', async () => {
   const path = newPath()
   const [a, b] = [new SqliteStore(path), new SqliteStore(path)]
-  expect(await a.commit(first.next, first.event)).toBe('committed')
-  expect(await b.commit(first.next, first.event)).toBe('stale')
-  expect(await b.read('churn')).toEqual(first.next)
+  for (const [i, commit] of commits.entries()) {
+    const [one, other] = i % 2 === 0 ? [a, b] : [b, a]
+    expect(await one.commit([commit])).toEqual(['committed'])
+    expect(await other.commit([commit])).toEqual(['stale'])
+    expect(await other.read('churn')).toEqual(commit.next)
+  }
   await Promise.all([a.close(), b.close()])
 })
 
 test('the file is for its owner alone: it holds keys', async () => {
   const path = newPath()
   const store = new SqliteStore(path)
-  await store.commit(first.next, first.event)
+  await store.commit([first])
   for (const suffix of ['', '-wal', '-shm']) expect(statSync(path + suffix).mode & 0o777).toBe(0o600)
   await store.close()
 })
@@ -73,11 +73,9 @@ async function filled(): Promise<string> {
   const path = newPath()
   const store = new SqliteStore(path)
   for (let i = 0; i < 300; i++) {
-    const { next, event } = first
-    await store.commit(
-      { ...next, model: `model-${i}` },
-      { ...event, model: `model-${i}`, because: 'x'.repeat(100) },
-    )
+    const model = `model-${i}`
+    const event = { ...first.event!, model, because: 'x'.repeat(100) }
+    await store.commit([{ ...first, next: { ...first.next, model }, event }])
   }
   await store.close()
   return path
@@ -124,36 +122,4 @@ test('a folder that cannot be made is a clear sentence', () => {
   expect(() => new SqliteStore(join(file, 'coalmine.db'))).toThrow(
     /coalmine\.db cannot be used: (EEXIST|ENOTDIR)/,
   )
-})
-
-const COMMIT_FOREVER = fileURLToPath(new URL('commit-forever.ts', import.meta.url))
-
-/** Commits in another process until it has said so this often, then kills it; the last revision it said. */
-async function commitAndKill(path: string, commits: number): Promise<number> {
-  const child = spawn(process.execPath, [COMMIT_FOREVER, path], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = new Promise((resolve) => child.once('exit', resolve))
-  let said = 0
-  let last = 0
-  for await (const line of createInterface(child.stdout)) {
-    last = Number(line)
-    if (++said === commits) child.kill('SIGKILL')
-  }
-  await exited
-  return last
-}
-
-test('kill -9 in the middle of committing leaves the old or the new state, each with one event', async () => {
-  const path = newPath()
-  for (const commits of [1, 7, 20, 55]) {
-    const said = await commitAndKill(path, commits)
-    const store = new SqliteStore(path)
-    const { revision } = (await store.read('churn'))!
-    // One more than was said may be on disk: committed, killed before it could say so.
-    expect([said, said + 1]).toContain(revision)
-    const events = await store.events({ model: 'churn', limit: 100_000 })
-    expect(events.map((event) => 'after' in event && event.after.revision)).toEqual(
-      Array.from({ length: revision }, (_, i) => revision - i),
-    )
-    await store.close()
-  }
 })

@@ -2,9 +2,16 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import { type DeploymentEvent, raisesCanary } from '@coalmine/core/rollout/event.ts'
 import type { Freeze, FreezeEvent } from '@coalmine/core/rollout/freeze.ts'
+import type { Policy } from '@coalmine/core/rollout/policy.ts'
+import { judgedPair, type Rollout } from '@coalmine/core/rollout/rollout.ts'
+import { deploymentBody, rolloutOf, rolloutRow } from './rollout-row.ts'
 import {
   ANSWER_AGE_MS,
   ANSWERS_MAX,
+  type Commit,
+  isOver,
+  type Outcome,
+  type Parent,
   type RecordedEvent,
   type RememberedAnswer,
   type RolloutStore,
@@ -20,6 +27,8 @@ export class SqliteStore implements RolloutStore {
   readonly #path: string
   readonly #database: DatabaseSync
   readonly #sql: Statements
+  /** Policies that are known to be in the file. */
+  readonly #policies = new Map<string, Policy>()
 
   /** Throws a StoreError when the file cannot be used. */
   constructor(path: string) {
@@ -29,26 +38,90 @@ export class SqliteStore implements RolloutStore {
   }
 
   async read(model: string): Promise<Deployment | undefined> {
-    return this.#guarded(() => parsed<Deployment>(this.#sql.read.get(model)))
+    return this.#guarded(() => this.#deploymentOf(this.#sql.read.get(model)))
   }
 
   async readAll(): Promise<Deployment[]> {
-    return this.#guarded(() => this.#sql.readAll.all().map((row) => parsed<Deployment>(row)!))
+    return this.#guarded(() => this.#sql.readAll.all().map((row) => this.#deploymentOf(row)!))
   }
 
-  async commit(next: Deployment, event: DeploymentEvent): Promise<'committed' | 'stale'> {
-    return this.#transaction(() => {
-      if (raisesCanary(event) && this.#freeze().frozen) return 'stale'
-      const { model, revision } = next
-      const body = JSON.stringify(next)
-      const { changes } =
-        revision === 1
-          ? this.#sql.insert.run(model, revision, body)
-          : this.#sql.update.run(revision, body, model, revision - 1)
-      if (changes !== 1) return 'stale'
+  async commit(commits: readonly Commit[]): Promise<Outcome[]> {
+    // A decision that was answered survives a power cut; what a lost tick knew comes again with the next.
+    const isDecision = commits.some(({ event }) => event !== undefined)
+    return this.#transaction(() => commits.map((commit) => this.#commit(commit)), isDecision)
+  }
+
+  #commit(commit: Commit): Outcome {
+    const { next, ended, event } = commit
+    const { model, revision, rollout } = next
+    if (!isOver(this.#parent(model), commit)) return 'stale'
+    if (event !== undefined && raisesCanary(event) && this.#freeze().frozen) return 'stale'
+    const evaluation = rollout?.evaluation ?? 0
+    if (event === undefined) this.#sql.evaluated.run(evaluation, model)
+    else {
+      const body = deploymentBody(next)
+      this.#sql.write.run(model, revision, body, evaluation, rollout?.serial ?? null)
       this.#sql.record.run(model, JSON.stringify(event))
-      return 'committed'
-    })
+    }
+    if (ended) this.#write(ended)
+    if (rollout) this.#write(rollout)
+    return 'committed'
+  }
+
+  #write(rollout: Rollout): void {
+    const { model, serial, policy } = rollout
+    const { body, evidence } = rolloutRow(rollout)
+    const { changes } = this.#sql.updateRollout.run(body, evidence, policy.hash, model, serial)
+    if (changes === 0)
+      this.#sql.insertRollout.run(model, serial, judgedPair(rollout), policy.hash, body, evidence)
+    if (this.#policies.get(policy.hash) === policy) return
+    this.#sql.keepPolicy.run(policy.hash, JSON.stringify(policy))
+    this.#policies.set(policy.hash, policy)
+  }
+
+  #parent(model: string): Parent {
+    const row = this.#sql.parent.get(model)
+    return { revision: Number(row?.revision ?? 0), evaluation: Number(row?.evaluation ?? 0) }
+  }
+
+  #deploymentOf(row: Row | undefined): Deployment | undefined {
+    const deployment = parsed<Deployment>(row)
+    if (deployment === undefined || row?.rollout === null) return deployment
+    const rollout = this.#rolloutOf(this.#sql.rollout.get(deployment.model, Number(row?.rollout)))
+    return { ...deployment, rollout } as Deployment
+  }
+
+  #rolloutOf(row: Row | undefined): Rollout {
+    if (row === undefined) throw new Error('a deployment names a rollout that is not there')
+    const policy = this.#policy(String(row.policy))
+    if (policy === undefined) throw new Error(`policy ${row.policy} is not there`)
+    return rolloutOf({ body: String(row.body), evidence: row.evidence as Uint8Array }, policy)
+  }
+
+  #policy(hash: string): Policy | undefined {
+    return parsed<Policy>(this.#sql.policy.get(hash))
+  }
+
+  async rollouts({
+    model,
+    limit,
+    before = Number.MAX_SAFE_INTEGER,
+  }: {
+    model: string
+    limit: number
+    before?: number
+  }) {
+    return this.#guarded(() =>
+      this.#sql.rollouts.all(model, before, limit).map((row) => this.#rolloutOf(row)),
+    )
+  }
+
+  async rolloutsOfPair(model: string, pair: string): Promise<Rollout[]> {
+    return this.#guarded(() => this.#sql.rolloutsOfPair.all(model, pair).map((row) => this.#rolloutOf(row)))
+  }
+
+  async policy(hash: string): Promise<Policy | undefined> {
+    return this.#guarded(() => this.#policy(hash))
   }
 
   async events({
@@ -75,7 +148,7 @@ export class SqliteStore implements RolloutStore {
     return this.#guarded(() => this.#freeze())
   }
 
-  async setFreeze(next: Freeze, event: FreezeEvent): Promise<'committed' | 'stale'> {
+  async setFreeze(next: Freeze, event: FreezeEvent): Promise<Outcome> {
     return this.#transaction(() => {
       if (this.#freeze().frozen === next.frozen) return 'stale'
       this.#sql.setFreeze.run(JSON.stringify(next))
@@ -117,8 +190,10 @@ export class SqliteStore implements RolloutStore {
     return parsed<Freeze>(this.#sql.freeze.get())!
   }
 
-  #transaction<T>(work: () => T): T {
+  /** @param isDurable on disk before it is answered, as against in the order of commits */
+  #transaction<T>(work: () => T, isDurable = true): T {
     return this.#guarded(() => {
+      this.#database.exec(`PRAGMA synchronous = ${isDurable ? 'FULL' : 'NORMAL'}`)
       // IMMEDIATE: the lock comes before the first look, so that what is read is what is written over.
       this.#sql.begin.run()
       try {
@@ -126,6 +201,7 @@ export class SqliteStore implements RolloutStore {
         this.#sql.end.run()
         return result
       } catch (error) {
+        this.#policies.clear()
         if (this.#database.isTransaction) this.#sql.undo.run()
         throw error
       }
@@ -149,10 +225,28 @@ function statements(database: DatabaseSync) {
     begin: sql('BEGIN IMMEDIATE'),
     end: sql('COMMIT'),
     undo: sql('ROLLBACK'),
-    read: sql('SELECT body FROM deployments WHERE model = ?'),
-    readAll: sql('SELECT body FROM deployments ORDER BY model'),
-    insert: sql('INSERT INTO deployments VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
-    update: sql('UPDATE deployments SET revision = ?, body = ? WHERE model = ? AND revision = ?'),
+    read: sql('SELECT body, rollout FROM deployments WHERE model = ?'),
+    readAll: sql('SELECT body, rollout FROM deployments ORDER BY model'),
+    parent: sql('SELECT revision, evaluation FROM deployments WHERE model = ?'),
+    write: sql(
+      'INSERT OR REPLACE INTO deployments (model, revision, body, evaluation, rollout) VALUES (?, ?, ?, ?, ?)',
+    ),
+    evaluated: sql('UPDATE deployments SET evaluation = ? WHERE model = ?'),
+    rollout: sql('SELECT policy, body, evidence FROM rollouts WHERE model = ? AND serial = ?'),
+    rollouts: sql(
+      'SELECT policy, body, evidence FROM rollouts WHERE model = ? AND serial < ? ORDER BY serial DESC LIMIT ?',
+    ),
+    rolloutsOfPair: sql(
+      'SELECT policy, body, evidence FROM rollouts WHERE model = ? AND pair = ? ORDER BY serial DESC',
+    ),
+    insertRollout: sql(
+      'INSERT INTO rollouts (model, serial, pair, policy, body, evidence) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
+    updateRollout: sql(
+      'UPDATE rollouts SET body = ?, evidence = ?, policy = ? WHERE model = ? AND serial = ?',
+    ),
+    keepPolicy: sql('INSERT OR IGNORE INTO policies VALUES (?, ?)'),
+    policy: sql('SELECT body FROM policies WHERE hash = ?'),
     record: sql('INSERT INTO events (model, body) VALUES (?, ?)'),
     events: sql('SELECT id, body FROM events WHERE id < ? ORDER BY id DESC LIMIT ?'),
     eventsOf: sql('SELECT id, body FROM events WHERE model = ? AND id < ? ORDER BY id DESC LIMIT ?'),
@@ -169,6 +263,8 @@ function statements(database: DatabaseSync) {
   }
 }
 
-function parsed<T>(row: Record<string, unknown> | undefined): T | undefined {
+type Row = Record<string, unknown>
+
+function parsed<T>(row: Row | undefined): T | undefined {
   return row === undefined ? undefined : (JSON.parse(String(row.body)) as T)
 }

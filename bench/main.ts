@@ -5,7 +5,9 @@ import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
 import { gateway } from './gateway.ts'
 import { machineLine } from './machine.ts'
+import { recording } from './recording.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
+import { rollbacks } from './rollbacks.ts'
 import { routing } from './routing.ts'
 import { start } from './start.ts'
 import { worker } from './worker.ts'
@@ -20,7 +22,16 @@ export interface Benchmark {
   run(quick: boolean, seed?: string): Promise<Report>
 }
 
-const BENCHMARKS: Record<string, Benchmark> = { worker, gateway, start, routing, decisions, evidence }
+const BENCHMARKS: Record<string, Benchmark> = {
+  worker,
+  gateway,
+  start,
+  routing,
+  decisions,
+  evidence,
+  recording,
+  rollbacks,
+}
 
 for (const [signal, number] of [
   ['SIGINT', 2],

@@ -1,5 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
+import type { RecorderShape } from '@coalmine/core/evidence/recorder.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
+import type { PackedFlush } from './packed-flush.ts'
 
 /**
  * What the processes of one gateway say to each other. Control speaks to data through the supervisor, which
@@ -17,12 +19,20 @@ export interface Version {
 export interface Endpoint {
   id: string
   version: string
+  /** Serves this arm of the rollout alone, and no other request of its version. */
+  arm?: OwnArm
   origin: string
   socketPath?: string
   healthy: boolean
   /** A worker of ours, by its manifest. */
   own: boolean
 }
+
+/**
+ * Arms that may have endpoints of their own: the baseline always, the canary when it is the stable version compared
+ * with itself.
+ */
+export type OwnArm = 'baseline' | 'canary'
 
 export interface ModelLimits {
   timeoutMs: number
@@ -41,6 +51,25 @@ export interface TableMessage {
   versions: Version[]
   endpoints: Endpoint[]
   limits: ModelLimits
+  /** While a rollout runs. */
+  trial?: Trial
+}
+
+/** What a data process does for a rollout besides drawing: what it records of first attempts, and how it protects. */
+export interface Trial {
+  /** Names what is recorded together: the same as long as seconds of several tables may be added up. */
+  recording: string
+  shape: RecorderShape
+  /** Lower edges of the score bins from the second on; as many bins as `shape.scores`. */
+  scoreEdges: readonly number[]
+  /** The range over which a mean is compared; set when `shape.knots` is not 0. */
+  scoreRange?: readonly [number, number]
+  /** A first attempt ends after this at the latest, on every arm. */
+  firstAttemptMs: number
+  /** What is left of the caller's time for a second attempt when the first one is ended. */
+  reserveMs: number
+  /** A canary attempt that fails is answered by stable. */
+  shield: boolean
 }
 
 /** Every model that exists, so that a model taken out of the configuration is forgotten; also the heartbeat. */
@@ -49,9 +78,18 @@ export interface ModelsMessage {
   models: string[]
   /** What prediction ids are signed with; `secret` in base64. */
   idKey: { id: number; secret: string }
+  /** Added to the machine's monotonic clock it gives the time of the evidence, the same in all processes. */
+  epochOffsetMs: number
 }
 
-export type DownMessage = TableMessage | ModelsMessage
+/** Recorders whose deltas are discarded from now on: their processes begin new ones. */
+export interface FencedMessage {
+  kind: 'fenced'
+  model: string
+  incarnations: string[]
+}
+
+export type DownMessage = TableMessage | ModelsMessage | FencedMessage
 
 /**
  * The supervisor to a data process: control's words with their age, connections (the socket comes beside the
@@ -94,7 +132,30 @@ export interface ArmCounts {
   scoreRange?: [number, number]
 }
 
-export type UpMessage = EndpointEvent | MetricsMessage
+/** What a recorder has closed since its last delta: all arms together. The first one, 0, announces it. */
+export interface DeltaMessage {
+  kind: 'delta'
+  model: string
+  recording: string
+  incarnation: string
+  sequence: number
+  flush: PackedFlush
+}
+
+/** The canary failed so hard that this process gives it nothing any more, until another rollout begins. */
+export interface TrippedMessage {
+  kind: 'tripped'
+  model: string
+  /** The rollout's. */
+  serial: number
+  /** How many of the last `of` first attempts on the canary failed. */
+  failed: number
+  of: number
+  /** What they failed with, most often. */
+  outcome: string
+}
+
+export type UpMessage = EndpointEvent | MetricsMessage | DeltaMessage | TrippedMessage
 
 /** A worker process that control wants to exist; the supervisor owns the process. */
 export interface WorkerSpec {
@@ -104,6 +165,7 @@ export interface WorkerSpec {
   slot: string
   model: string
   version: string
+  arm?: OwnArm
   modelsFolder: string
   socketPath: string
   bodyBytes: number
@@ -125,8 +187,15 @@ export interface WorkerReport {
   reason?: string
 }
 
-/** The supervisor to control: a worker changed. */
-export type SupervisorReport = WorkerReport
+/** Processes of this gateway keep ending by themselves: whatever is being tried may be what kills them. */
+export interface UncleanReport {
+  kind: 'unclean'
+  /** In the last ten minutes. */
+  count: number
+}
+
+/** The supervisor to control: a worker changed, or processes keep ending. */
+export type SupervisorReport = WorkerReport | UncleanReport
 
 /** To the supervisor from any child: it cannot go on and a restart would not help. */
 export interface FatalMessage {

@@ -7,6 +7,7 @@ import {
   type Call,
   canary,
   freshDataPlane,
+  models,
   plane,
   route,
   stable,
@@ -94,11 +95,7 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
 
   test('a configured model that nothing can answer for yet is 503, not unknown', async () => {
     expect((await predict()).status).toBe(503)
-    plane.apply({
-      kind: 'models',
-      models: ['churn'],
-      idKey: { id: 3, secret: Buffer.alloc(32, 7).toString('base64') },
-    })
+    models(['churn'])
     const { status, headers, body } = await predict()
     expect([status, headers['retry-after'], JSON.parse(body).error]).toEqual([
       503,

@@ -7,9 +7,10 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { RegExpRouter } from 'hono/router/reg-exp-router'
 import { documentation } from '../docs-page.ts'
+import type { Protocol } from './answer-check.ts'
 import type { DataPlane } from './data-plane.ts'
 import { dataOpenApi } from './openapi.ts'
-import { type Protocol, predict } from './predict.ts'
+import { predict } from './predict.ts'
 import type { ModelRoute } from './route.ts'
 
 type Env = { Bindings: Partial<HttpBindings> }
@@ -57,7 +58,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
       return c.json({ error: `Request for unknown model: '${name}' is not found` }, 404)
     }
   }
-  const ready = (route: ModelRoute, version?: string) => route.ready(performance.now(), version)
+  const ready = (route: ModelRoute, version?: string) => route.ready(plane.nowMs(), version)
 
   app.post('/v1/models/:call{.+}', predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/))
   app.post('/v2/models/:call{.+}', predicting('v2', /^([^/]+)(?:\/versions\/([^/]+))?\/infer$/))

@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
-import type { DownMessage, EndpointEvent } from '../messages.ts'
+import { monotonicMs } from '../clock.ts'
+import type { DeltaMessage, DownMessage, EndpointEvent, TableMessage, TrippedMessage } from '../messages.ts'
 import { Endpoints } from './endpoints.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
+import { RunningTrial } from './running-trial.ts'
 
 /** Control unseen for this long: predictions go on, the canary gets nothing. */
 const STALE_MS = 30_000
+
+/** What a data plane tells control of itself. */
+export type Report = EndpointEvent | DeltaMessage | TrippedMessage
 
 /** What one data process knows. Messages replace parts of it; requests only read. */
 export class DataPlane {
@@ -17,8 +22,12 @@ export class DataPlane {
   idKey: IdKey = idKey(0, randomBytes(32))
   /** Independent u32 draws: never a client's request id, whose retries would keep their arm. */
   readonly random: () => number
+  /** The machine's monotonic clock. */
+  readonly nowMs: () => number
   readonly #endpoints = new Map<string, Endpoints>()
-  readonly #report: (event: EndpointEvent) => void
+  readonly #running = new Map<string, RunningTrial>()
+  readonly #report: (report: Report) => void
+  #epochOffsetMs: number | undefined
   #known = false
   #models: readonly string[] = []
   draining = false
@@ -26,9 +35,15 @@ export class DataPlane {
   constructor({
     report,
     seed = randomBytes(16),
-  }: { report: (event: EndpointEvent) => void; seed?: Uint8Array }) {
+    clock = monotonicMs,
+  }: {
+    report: (report: Report) => void
+    seed?: Uint8Array
+    clock?: () => number
+  }) {
     this.#report = report
     this.random = seededRandom(seed)
+    this.nowMs = clock
   }
 
   /** @param ageMs how long ago control said this, where the supervisor repeats it */
@@ -39,7 +54,12 @@ export class DataPlane {
         this.#endpointsOf(message.model).replace(message.endpoints)
         this.routes.set(
           message.model,
-          new ModelRoute(message, this.#endpointsOf(message.model), this.recorder, performance.now() - ageMs),
+          new ModelRoute(message, {
+            endpoints: this.#endpointsOf(message.model),
+            recorder: this.recorder,
+            freshAtMs: this.nowMs() - ageMs,
+            running: this.#runningOf(message),
+          }),
         )
         return
       case 'models':
@@ -49,14 +69,26 @@ export class DataPlane {
         for (const [model, endpoints] of this.#endpoints) {
           if (message.models.includes(model)) continue
           this.routes.delete(model)
+          this.#running.delete(model)
           this.#endpoints.delete(model)
           void endpoints.close()
         }
+        this.#epochOffsetMs = message.epochOffsetMs
+        for (const running of this.#running.values())
+          running.update(running.trial, message.epochOffsetMs, this.nowMs())
+        return
+      case 'fenced':
+        this.#running.get(message.model)?.fenced(message.incarnations, this.nowMs())
     }
   }
 
+  /** Sends what the rollouts' recordings have closed. */
+  flush(): void {
+    for (const running of this.#running.values()) running.flush(this.nowMs())
+  }
+
   stale(route: ModelRoute): boolean {
-    return performance.now() - route.freshAtMs > STALE_MS
+    return this.nowMs() - route.freshAtMs > STALE_MS
   }
 
   /** A configured model. Before control has spoken any may be one. */
@@ -70,13 +102,13 @@ export class DataPlane {
 
   /** Ready once control has spoken and a model can answer: one broken model must not take the others down. */
   ready(): boolean {
-    const nowMs = performance.now()
+    const nowMs = this.nowMs()
     return this.#known && !this.draining && [...this.routes.values()].some((route) => route.ready(nowMs))
   }
 
   /** Every model can answer: what a start waits for. */
   allReady(): boolean {
-    const nowMs = performance.now()
+    const nowMs = this.nowMs()
     return this.#models.every((model) => this.routes.get(model)?.ready(nowMs)) && this.#known
   }
 
@@ -86,6 +118,22 @@ export class DataPlane {
 
   async close(): Promise<void> {
     await Promise.all([...this.#endpoints.values()].map((endpoints) => endpoints.close()))
+  }
+
+  /** The rollout of a table. One that ended is forgotten with all that it recorded: nobody asks for it any more. */
+  #runningOf({ model, table: { serial }, trial }: TableMessage): RunningTrial | undefined {
+    if (trial === undefined) {
+      this.#running.delete(model)
+      return undefined
+    }
+    let running = this.#running.get(model)
+    if (running?.serial !== serial) {
+      const lost = this.recorder.losses(model)
+      running = new RunningTrial(serial, trial, { model, random: this.random, send: this.#report, lost })
+      this.#running.set(model, running)
+    }
+    running.update(trial, this.#epochOffsetMs, this.nowMs())
+    return running
   }
 
   #endpointsOf(model: string): Endpoints {

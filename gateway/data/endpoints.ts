@@ -1,5 +1,5 @@
 import { Pool } from 'undici'
-import type { Endpoint } from '../messages.ts'
+import type { Endpoint, OwnArm } from '../messages.ts'
 
 /** How long an endpoint that refused a connection is passed over, unless control has looked at it before. */
 const SUSPECT_MS = 5_000
@@ -7,7 +7,8 @@ const SUSPECT_MS = 5_000
 /** One address with its connections. Lives as long as control names it, across every change of the table. */
 export class Upstream {
   readonly id: string
-  readonly version: string
+  /** Which requests it serves; see `poolOf`. */
+  readonly serves: string
   readonly pool: Pool
   healthy: boolean
   /** Understands our own headers; a server of another make is not sent them. */
@@ -15,10 +16,10 @@ export class Upstream {
   inFlight = 0
   suspectUntilMs = 0
 
-  constructor({ id, version, origin, socketPath, healthy, own }: Endpoint) {
+  constructor({ id, version, arm, origin, socketPath, healthy, own }: Endpoint) {
     this.own = own
     this.id = id
-    this.version = version
+    this.serves = poolOf(version, arm)
     this.healthy = healthy
     this.pool = new Pool(origin, {
       connections: 64,
@@ -36,16 +37,23 @@ export class Upstream {
   }
 }
 
-/** The endpoints of one model, by version. */
+/** Names the endpoints of a version, or those of it that serve one arm alone: neither ever stands in for the other. */
+export function poolOf(version: string, arm?: OwnArm): string {
+  // No version has a space in it.
+  return arm === undefined ? version : `${version} ${arm}`
+}
+
+/** The endpoints of one model, by pool. */
 export class Endpoints {
   #byId = new Map<string, Upstream>()
-  #byVersion = new Map<string, Upstream[]>()
+  #byPool = new Map<string, Upstream[]>()
 
   /** Takes over what control knows; connections of endpoints that stay are kept, the others drain and close. */
   replace(endpoints: readonly Endpoint[]): void {
     const next = new Map<string, Upstream>()
     for (const endpoint of endpoints) {
-      const kept = this.#byId.get(endpoint.id)
+      const known = this.#byId.get(endpoint.id)
+      const kept = known?.serves === poolOf(endpoint.version, endpoint.arm) ? known : undefined
       if (kept) {
         kept.healthy = endpoint.healthy
         kept.own = endpoint.own
@@ -53,22 +61,23 @@ export class Endpoints {
       }
       next.set(endpoint.id, kept ?? new Upstream(endpoint))
     }
-    for (const [id, upstream] of this.#byId) if (!next.has(id)) void upstream.pool.close()
+    for (const [id, upstream] of this.#byId) if (next.get(id) !== upstream) void upstream.pool.close()
     this.#byId = next
-    this.#byVersion = Map.groupBy(next.values(), (upstream) => upstream.version)
+    this.#byPool = Map.groupBy(next.values(), (upstream) => upstream.serves)
   }
 
   loaded(version: string): boolean {
-    return this.#byVersion.has(version)
+    return this.#byPool.has(poolOf(version))
   }
 
   /**
    * The less busy of two drawn at random among the healthy ones.
-   * @param avoid an endpoint that just failed this request
+   * @param pool of `poolOf`
    * @param random a u32
+   * @param avoid an endpoint that just failed this request
    */
-  choose(version: string, nowMs: number, random: number, avoid?: Upstream): Upstream | undefined {
-    const all = this.#byVersion.get(version)
+  choose(pool: string, nowMs: number, random: number, avoid?: Upstream): Upstream | undefined {
+    const all = this.#byPool.get(pool)
     if (all === undefined) return undefined
     if (all.length === 1) {
       const only = all[0]!

@@ -1,12 +1,13 @@
-import { type Answer, ID_PLACEHOLDER } from '@coalmine/contract/internal-headers.ts'
+import { ID_PLACEHOLDER } from '@coalmine/contract/internal-headers.ts'
 import { type IdKey, PREDICTION_ID_LENGTH, signInto } from '@coalmine/contract/prediction-id.ts'
 import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
+import type { CountedRow } from './foreign-answer.ts'
 
 /** What all ids of one answer have in common. */
 export interface Origin {
   arm: Arm | 'pinned'
   table: RoutingTable
-  /** Its arm was drawn, not forced by a table that is too old. */
+  /** Its arm was drawn, not forced by what was known before. */
   drawn: boolean
   /** Of the version that answered. */
   fingerprint: bigint
@@ -23,12 +24,11 @@ const scratch = Buffer.alloc(PREDICTION_ID_LENGTH)
 /**
  * Signs prediction ids over the placeholders that the worker left in its answer.
  *
- * @param said what the worker said of its answer; without it the id stands for one row without a score
+ * @param said what is known of the answer, checked; without it the id stands for one row without a score
  * @returns the id of the counted row, which stands for the request
  */
 export function identify(body: Buffer, said: Said | undefined, origin: Origin): string {
-  const { rows = 1, row = 0 } = said ?? {}
-  const ids = said?.ids?.every((at) => isPlaceholder(body, at)) ? said.ids : NO_IDS
+  const { rows, row, ids = NO_IDS } = said ?? NOTHING_SAID
   const perRow = ids.length === rows
   for (let i = 0; i < ids.length; i++) {
     const picked = !perRow || i === row
@@ -40,10 +40,10 @@ export function identify(body: Buffer, said: Said | undefined, origin: Origin): 
   return scratch.toString('latin1')
 }
 
-/** What is known of an answer; a server of another make says nothing of ids. */
-export type Said = Pick<Answer, 'rows' | 'row' | 'score' | 'class'> & { ids?: number[] }
+/** What is known of an answer. `ids`: where our worker left room for them; a server of another make knows none. */
+export type Said = CountedRow & { ids?: readonly number[] }
 
-const NO_IDS: number[] = []
+const NO_IDS: readonly number[] = []
 const NOTHING_SAID: Said = { rows: 1, row: 0 }
 
 /** @param picked what was said of the counted row; undefined for the others */
@@ -75,7 +75,7 @@ function sign(
 }
 
 /** Nothing is written over an answer but what the worker put there to be written over. */
-function isPlaceholder(body: Buffer, at: number): boolean {
+export function isPlaceholder(body: Buffer, at: number): boolean {
   const end = at + PREDICTION_ID_LENGTH
   return body.length >= end && body.compare(PLACEHOLDER, 0, PREDICTION_ID_LENGTH, at, end) === 0
 }

@@ -9,6 +9,8 @@ import { DataPlane } from './data-plane.ts'
 
 /** One data process: answers the connections it is given by the tables it was told, and waits for nobody. */
 const METRICS_MS = 1_000
+/** Control waits for the slowest process before it looks at a second of evidence. */
+const FLUSH_MS = 200
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
 
@@ -48,6 +50,7 @@ process.on('disconnect', () => void end())
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
 const metrics = setInterval(sendMetrics, METRICS_MS)
+const flushes = setInterval(() => plane.flush(), FLUSH_MS)
 send({ kind: 'serving' })
 // The supervisor may have died before `disconnect` was listened for.
 if (!process.connected) void end()
@@ -63,7 +66,9 @@ async function end(): Promise<void> {
   log.info('draining', { inFlight: plane.recorder.inFlight })
   await connections.drain(DRAIN_MS)
   clearInterval(metrics)
+  clearInterval(flushes)
   sendMetrics()
+  plane.flush()
   await plane.close()
   process.exit(0)
 }

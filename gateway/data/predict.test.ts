@@ -107,7 +107,7 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
 
   test('an answer header that points outside the placeholders changes nothing in the body', async () => {
     route()
-    const text = JSON.stringify({ predictions: [{ text: 'x'.repeat(100) }] })
+    const text = JSON.stringify({ predictions: [{ probabilities: [0.5, 0.5], text: 'x'.repeat(100) }] })
     for (const ids of ['5', '9999']) {
       stable.behave(answering(text, 200, { 'x-coalmine-answer': `rows=1;row=0;ids=${ids}` }))
       expect(await predict()).toMatchObject({ status: 200, body: text })

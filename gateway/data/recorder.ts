@@ -1,5 +1,6 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { ArmCounts, Snapshot } from '../messages.ts'
+import type { Losses } from './recording.ts'
 
 /** Upper bounds in seconds: the OpenTelemetry HTTP advice, with finer steps below 5 ms where models answer. */
 export const LATENCY_BOUNDS_SECONDS = [
@@ -16,9 +17,9 @@ export function scoreBounds([low, high]: readonly [number, number]): number[] {
 
 /**
  * What became of a first attempt. `unavailable`: its arm had no endpoint to go to; `rejected`: the worker found
- * the request at fault (4xx); `aborted`: the client left.
+ * the request at fault (4xx); `invalid`: a 200 whose content is not an answer; `aborted`: the client left.
  */
-export const OUTCOMES = ['ok', 'rejected', 'error', 'timeout', 'unavailable', 'aborted'] as const
+export const OUTCOMES = ['ok', 'rejected', 'error', 'invalid', 'timeout', 'unavailable', 'aborted'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** Counts of one arm of one model, in plain arrays: recording is a few additions and no allocation. */
@@ -69,6 +70,7 @@ export class Recorder {
   readonly #arms = new Map<string, ArmRecorder>()
   readonly #responses = new Map<string, { model: string; version: string; code: string; count: number }>()
   readonly #unrouted = new Map<string, number>()
+  readonly #recordings = new Map<string, { model: string } & Losses>()
   inFlight = 0
 
   arm(model: string, arm: string, version: string, scoreRange?: [number, number]): ArmRecorder {
@@ -97,16 +99,24 @@ export class Recorder {
     }
   }
 
-  /** A request that never reached a draw: unknown model, too large, broken, and the like. */
+  /** A request that was not drawn: unknown model, too large, too little time left, and the like. */
   unrouted(reason: string): void {
     this.#unrouted.set(reason, (this.#unrouted.get(reason) ?? 0) + 1)
   }
 
-  snapshot(): Snapshot {
+  /** What a model's recordings lose; they add to it themselves. */
+  losses(model: string): Losses {
+    const kept = this.#recordings.get(model) ?? { model, unrecorded: 0, dropped: 0 }
+    this.#recordings.set(model, kept)
+    return kept
+  }
+
+  snapshot(): Snapshot & { recordings: ({ model: string } & Losses)[] } {
     return {
       arms: [...this.#arms.values()].map((arm) => arm.counts()),
       responses: [...this.#responses.values()],
       unrouted: [...this.#unrouted].map(([reason, count]) => ({ reason, count })),
+      recordings: [...this.#recordings.values()],
       inFlight: this.inFlight,
     }
   }

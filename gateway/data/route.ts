@@ -3,8 +3,9 @@ import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import { versionFingerprint } from '@coalmine/contract/prediction-id.ts'
 import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
 import type { ModelLimits, TableMessage, Version } from '../messages.ts'
-import type { Endpoints } from './endpoints.ts'
+import { type Endpoints, poolOf } from './endpoints.ts'
 import type { ArmRecorder, Recorder } from './recorder.ts'
+import type { RunningTrial } from './running-trial.ts'
 
 /** One version with everything about its answers that is known before a request. */
 export class Served {
@@ -40,6 +41,14 @@ export class Served {
   }
 }
 
+/** What a route shares with those before it. */
+export interface RouteParts {
+  endpoints: Endpoints
+  recorder: Recorder
+  freshAtMs: number
+  running: RunningTrial | undefined
+}
+
 /** Routing of one model: immutable, swapped whole when control sends a new table. */
 export class ModelRoute {
   readonly model: string
@@ -51,10 +60,13 @@ export class ModelRoute {
   readonly path: Readonly<{ v1: string; v2: string }>
   /** When control last said that this table holds, on the monotonic clock. */
   readonly freshAtMs: number
+  /** While a rollout runs. */
+  readonly running: RunningTrial | undefined
   readonly #stable: Served
   readonly #canary: Served
+  readonly #pools: Readonly<Record<Arm, string>>
 
-  constructor(message: TableMessage, endpoints: Endpoints, recorder: Recorder, freshAtMs: number) {
+  constructor(message: TableMessage, { endpoints, recorder, freshAtMs, running }: RouteParts) {
     this.model = message.model
     this.table = message.table
     this.limits = message.limits
@@ -62,8 +74,21 @@ export class ModelRoute {
     this.endpoints = endpoints
     this.path = { v1: `/v1/models/${message.model}:predict`, v2: `/v2/models/${message.model}/infer` }
     this.freshAtMs = freshAtMs
-    this.#stable = this.#version(message.table.stable)
-    this.#canary = this.#version(message.table.canary ?? message.table.stable)
+    this.running = running
+    const { stable, canary = stable } = message.table
+    this.#stable = this.#version(stable)
+    this.#canary = this.#version(canary)
+    this.#pools = {
+      stable: poolOf(stable),
+      baseline: poolOf(stable, 'baseline'),
+      // A version that is compared with itself needs workers that are the canary's alone.
+      canary: canary === stable ? poolOf(stable, 'canary') : poolOf(canary),
+    }
+  }
+
+  /** The endpoints that an arm's first attempts go to. */
+  pool(arm: Arm): string {
+    return this.#pools[arm]
   }
 
   /** Baseline is the stable version on endpoints of its own. */
@@ -83,7 +108,7 @@ export class ModelRoute {
   }
 
   ready(nowMs: number, version = this.#stable.version): boolean {
-    return this.endpoints.choose(version, nowMs, 0) !== undefined
+    return this.endpoints.choose(poolOf(version), nowMs, 0) !== undefined
   }
 
   metadata(version = this.#stable.version) {

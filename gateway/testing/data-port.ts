@@ -1,12 +1,16 @@
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
-import { routingTable } from '@coalmine/core/routing/table.ts'
+import { verify } from '@coalmine/contract/prediction-id.ts'
+import { addCounts, type FinalCounts } from '@coalmine/core/evidence/counts.ts'
+import { probabilities, thresholds } from '@coalmine/core/routing/draw.ts'
+import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
 import { afterEach, beforeEach } from 'vitest'
 import { dataApp } from '../data/app.ts'
 import { DataPlane } from '../data/data-plane.ts'
 import { httpServer } from '../http-server.ts'
-import type { EndpointEvent } from '../messages.ts'
+import type { DeltaMessage, Endpoint, EndpointEvent, Trial, TrippedMessage } from '../messages.ts'
+import { unpackFlush } from '../packed-flush.ts'
 import { answering, upstream } from './upstream.ts'
 
 const manifest = (version: string): Manifest =>
@@ -32,7 +36,7 @@ export const prediction = {
 }
 export const BODY = JSON.stringify({ instances: [{ tenure_months: 3 }] })
 
-interface Reply {
+export interface Reply {
   status: number
   headers: Record<string, string>
   body: string
@@ -49,6 +53,24 @@ export let stable: Upstream
 export let canary: Upstream
 export let plane: DataPlane
 export let events: EndpointEvent[]
+export let deltas: DeltaMessage[]
+export let trips: TrippedMessage[]
+/** The monotonic clock, which a test moves. */
+export let clock: { ms: number }
+
+const ID_KEY = { id: 3, secret: Buffer.alloc(32, 7).toString('base64') }
+/** Added to `clock` it is the time of the evidence. */
+export const EPOCH_OFFSET_MS = 1_000_000
+
+const TRIAL: Trial = {
+  recording: 'churn/7/0',
+  shape: { horizonMs: 1000, deadlineMs: 5000, scores: 4, knots: 64, classes: 2 },
+  scoreEdges: [0.25, 0.5, 0.75],
+  scoreRange: [0, 1],
+  firstAttemptMs: 5000,
+  reserveMs: 50,
+  shield: true,
+}
 
 interface Routing {
   weightBp?: number
@@ -56,6 +78,15 @@ interface Routing {
   stableHealthy?: boolean
   canaryHealthy?: boolean
   limits?: Partial<{ timeoutMs: number; bodyBytes: number }>
+  /** A rollout runs; what is left out is as in TRIAL. */
+  trial?: Partial<Trial>
+  baselineBp?: number
+  serial?: number
+  /** The canary is the stable version, on workers of its own. */
+  measures?: boolean
+  /** Beside one endpoint of each version. */
+  more?: readonly Partial<Endpoint>[]
+  own?: boolean
 }
 
 /** Says to the data plane what control would say. */
@@ -65,54 +96,118 @@ export function route({
   stableHealthy = true,
   canaryHealthy = true,
   limits = {},
+  trial,
+  baselineBp = 0,
+  serial = 7,
+  measures = false,
+  more = [],
+  own = true,
 }: Routing = {}): void {
+  const canaryVersion = measures ? '1.0.0' : '1.1.0'
   const endpoint = (version: string, { origin }: Upstream, healthy: boolean) => ({
     id: `churn/${version}`,
     version,
     origin,
     healthy,
-    own: true,
+    own,
   })
   const split = {
-    canary: { version: '1.1.0', digest: digest('1.1.0') },
+    canary: { version: canaryVersion, digest: digest(canaryVersion) },
     weightBp: weightBp ?? 0,
-    serial: 7,
+    serial,
     salt: 'churn/7',
     startedAtMs: 0,
     actor: 'test',
   }
+  const deployment = {
+    model: 'churn',
+    revision: 1,
+    serial,
+    applied: {},
+    stable: { version: '1.0.0', digest: digest('1.0.0') },
+    ...(affinity && { affinity }),
+    ...(weightBp === undefined ? {} : { split }),
+  }
+  const table = routingTable(deployment as never)!
   plane.apply({
     kind: 'table',
     model: 'churn',
-    table: routingTable({
-      model: 'churn',
-      revision: 1,
-      serial: 7,
-      applied: {},
-      stable: { version: '1.0.0', digest: digest('1.0.0') },
-      ...(affinity && { affinity }),
-      ...(weightBp === undefined ? {} : { split }),
-    } as never)!,
+    table: trial ? rolloutTable(table, baselineBp) : table,
+    ...(trial && { trial: { ...TRIAL, ...trial } }),
     versions: ['1.0.0', '1.1.0', '2.0.0'].map((version) => ({
       version,
       digest: digest(version),
       manifest: manifest(version),
     })),
-    endpoints: [endpoint('1.0.0', stable, stableHealthy), endpoint('1.1.0', canary, canaryHealthy)],
+    endpoints: [
+      endpoint('1.0.0', stable, stableHealthy),
+      { ...endpoint('1.1.0', canary, canaryHealthy), ...(measures && { version: '1.0.0', arm: 'canary' }) },
+      ...more.map((one, i) => ({ ...endpoint('1.0.0', stable, true), id: `churn/more/${i}`, ...one })),
+    ],
     limits: { timeoutMs: 10_000, bodyBytes: 1000, instances: 1024, ...limits },
   })
-  plane.apply({
-    kind: 'models',
-    models: ['churn'],
-    idKey: { id: 3, secret: Buffer.alloc(32, 7).toString('base64') },
-  })
+  models(['churn'])
+}
+
+/** It counts whatever its shares are. */
+function rolloutTable(table: RoutingTable, baselineBp: number): RoutingTable {
+  const edges = thresholds(table.weightBp, baselineBp)
+  return { ...table, baselineBp, ...edges, stratum: probabilities(edges), counting: true }
+}
+
+/** Says which models there are. */
+export function models(names: string[], epochOffsetMs: number = EPOCH_OFFSET_MS): void {
+  plane.apply({ kind: 'models', models: names, idKey: ID_KEY, epochOffsetMs })
+}
+
+/** What a prediction id says. Throws where it is not signed by the gateway. */
+export function idOf(reply: Reply) {
+  const id = verify(reply.headers['x-prediction-id'] ?? '', new Map([[3, plane.idKey]]))
+  if (!id.ok) throw new Error(`a prediction id that is ${id.error}`)
+  return id.fields
+}
+
+/** First attempts by arm and outcome, as they are counted for metrics; without zeros. */
+export function outcomes(): Record<string, Record<string, number>> {
+  const counted = plane.recorder
+    .snapshot()
+    .arms.map(({ arm, outcomes }) => [
+      arm,
+      Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0)),
+    ])
+  return Object.fromEntries(counted.filter(([, some]) => Object.keys(some!).length > 0))
+}
+
+/** What the deltas have brought until every window is closed: requests, errors and aborted by arm; without zeros. */
+export function evidence(): Record<string, FinalCounts> {
+  clock.ms += 10_000
+  plane.flush()
+  const sums: Record<string, FinalCounts> = {}
+  for (const { flush } of JSON.parse(JSON.stringify(deltas)) as DeltaMessage[])
+    for (const { strata } of unpackFlush(flush).final!.windows)
+      for (const { arms } of strata)
+        for (const [arm, counts] of Object.entries(arms))
+          if (counts.requests > 0)
+            sums[arm] = sums[arm] === undefined ? counts : addCounts('final', sums[arm], counts)
+  return sums
 }
 
 /** Gives each test a data plane and servers of its own. */
 export function freshDataPlane(): void {
   beforeEach(async () => {
     events = []
-    plane = new DataPlane({ report: (event) => events.push(event), seed: Buffer.from('0123456789abcdef') })
+    deltas = []
+    trips = []
+    clock = { ms: 10_000 }
+    plane = new DataPlane({
+      report: (message) => {
+        if (message.kind === 'endpoint') events.push(message)
+        else if (message.kind === 'delta') deltas.push(message)
+        else trips.push(message)
+      },
+      seed: Buffer.from('0123456789abcdef'),
+      clock: () => clock.ms,
+    })
     stable = await upstream(answering(prediction))
     canary = await upstream(answering({ ...prediction, model_version: '1.1.0' }))
   })
@@ -120,11 +215,7 @@ export function freshDataPlane(): void {
   afterEach(async () => {
     await stable.close()
     await canary.close()
-    plane.apply({
-      kind: 'models',
-      models: [],
-      idKey: { id: 3, secret: Buffer.alloc(32, 7).toString('base64') },
-    })
+    models([])
   })
 }
 

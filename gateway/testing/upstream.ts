@@ -7,7 +7,7 @@ export interface Seen {
   body: string
 }
 
-type Behaviour = (incoming: IncomingMessage, outgoing: ServerResponse, seen: Seen) => void
+export type Behaviour = (incoming: IncomingMessage, outgoing: ServerResponse, seen: Seen) => void
 
 /** A real HTTP server that answers as told and remembers what it was asked. */
 export async function upstream(behaviour: Behaviour = answering({})) {
@@ -41,4 +41,30 @@ export function answering(body: unknown, status = 200, headers: Record<string, s
     outgoing.writeHead(status, { 'content-type': 'application/json', ...headers })
     outgoing.end(typeof body === 'string' ? body : JSON.stringify(body))
   }
+}
+
+/** Ways to give no answer, each at once. */
+export const FAULTS: Readonly<Record<string, Behaviour>> = {
+  'an internal error': answering({ error: 'model error' }, 500),
+  'being overloaded': answering({ error: 'busy' }, 503),
+  'a redirection': answering('', 302, { location: 'http://127.0.0.1:1/' }),
+  'a closed connection': (incoming) => incoming.socket.destroy(),
+  'a reset': (incoming) => incoming.socket.resetAndDestroy(),
+  'half an answer': (_, outgoing) => {
+    outgoing.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
+    outgoing.write('{"predictions": [')
+    outgoing.socket!.end()
+  },
+  'no HTTP': (incoming) => incoming.socket.end('garbage\r\n\r\n'),
+  'nothing in a 200': answering(''),
+  'a page in a 200': answering('<html><body>It works!</body></html>', 200, { 'content-type': 'text/html' }),
+  'half JSON in a 200': answering('{"predictions": [{"label": 1'),
+  'another shape': answering({ answers: [] }),
+  'no rows': answering({ predictions: [] }),
+  'too many rows': answering({
+    predictions: [{ probabilities: [0.5, 0.5] }, { probabilities: [0.5, 0.5] }],
+  }),
+  'a score that is NaN': answering('{"predictions": [{"label": 1, "probabilities": [NaN, NaN]}]}'),
+  'a score that is null': answering({ predictions: [{ label: 1, probabilities: [null, null] }] }),
+  'a score out of its range': answering({ predictions: [{ label: 1, probabilities: [-3, 4] }] }),
 }

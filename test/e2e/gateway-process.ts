@@ -23,6 +23,8 @@ export const CUSTOMER = {
 
 export interface Settings {
   models: string
+  /** Texts of config/policies/NAME.yaml. */
+  policies?: Record<string, string>
   env?: Record<string, string>
   processes?: number
   modelsFolder?: string
@@ -34,6 +36,7 @@ export class Gateway {
   readonly #env: Record<string, string>
   readonly #processes: number
   readonly #modelsFolder: string
+  readonly #policies: Record<string, string>
   ports = { data: 0, admin: 0, metrics: 0 }
   child!: ChildProcess
   output = ''
@@ -42,8 +45,10 @@ export class Gateway {
     env = {},
     processes = 1,
     modelsFolder = join(ROOT, 'models'),
+    policies = {},
   }: Omit<Settings, 'models'> = {}) {
     this.#modelsFolder = modelsFolder
+    this.#policies = policies
     this.#env = env
     this.#processes = processes
   }
@@ -63,7 +68,8 @@ export class Gateway {
 
   /** Writes the configuration; `models` is the YAML under that key, two spaces in. */
   configure(models: string): void {
-    mkdirSync(join(this.folder, 'config'), { recursive: true })
+    mkdirSync(join(this.folder, 'config/policies'), { recursive: true })
+    for (const [name, text] of Object.entries(this.#policies)) this.writePolicy(name, text)
     const { data, admin, metrics } = this.ports
     writeFileSync(
       this.configFile,
@@ -76,6 +82,10 @@ export class Gateway {
         models,
       ].join('\n'),
     )
+  }
+
+  writePolicy(name: string, text: string): void {
+    writeFileSync(join(this.folder, `config/policies/${name}.yaml`), text)
   }
 
   edit(change: (text: string) => string): void {

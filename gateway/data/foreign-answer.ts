@@ -1,35 +1,38 @@
-import type { Answer } from '@coalmine/contract/internal-headers.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 
-/** Parsing 200 bytes costs about a microsecond, a large answer far more than its score is worth. */
-const MAX_BYTES = 64 * 1024
+/** What an answer says of the row that is counted: pick mod rows. */
+export interface CountedRow {
+  rows: number
+  row: number
+  score?: number
+  class?: number
+}
 
 /**
- * The score in the answer of a server that is not ours, which sends none beside it. Understands the V1 and
- * the Open Inference form of what the manifest declares.
+ * Reads the answer of a server that is not ours, which says nothing of it beside it, by what the manifest declares:
+ * the V1 form (`predictions`) or the Open Inference form (`outputs`).
  *
- * @param pick the counted row is pick mod rows
- * @returns undefined where there is no score to read
+ * @param answer parsed JSON
+ * @returns undefined for what is neither; without a score where there is none to read
  */
-export function foreignScore(
+export function foreignAnswer(
   { score, outputs }: Manifest,
-  body: Buffer,
+  answer: unknown,
   pick: number,
-): Omit<Answer, 'ids'> | undefined {
-  if (score === undefined || body.length > MAX_BYTES) return undefined
-  const answer = parse(body)
-  const labels = outputs.find((output) => output.labels !== undefined)?.name
+): CountedRow | undefined {
   const predictions = property(answer, 'predictions')
   const read = Array.isArray(predictions)
-    ? v1Row(predictions, pick)
-    : v2Row(property(answer, 'outputs'), score.output, pick)
+    ? v1Row(predictions, pick, outputs.length === 1)
+    : v2Row(property(answer, 'outputs'), score?.output, pick)
   if (read === undefined) return undefined
+  const { rows, row } = read
+  if (score === undefined) return { rows, row }
   const value = read.value(score.output)
   const scalar = Array.isArray(value) ? value[score.index ?? 0] : value
-  if (typeof scalar !== 'number') return undefined
+  if (typeof scalar !== 'number') return { rows, row }
+  const labels = outputs.find((output) => output.labels !== undefined)?.name
   const label = labels === undefined ? undefined : read.value(labels)
-  const said = { rows: read.rows, row: read.row, score: scalar }
-  return isClass(label) ? { ...said, class: label } : said
+  return isClass(label) ? { rows, row, score: scalar, class: label } : { rows, row, score: scalar }
 }
 
 /** What a prediction id has room for; -1, as outlier models say, is none. */
@@ -44,18 +47,21 @@ interface Row {
   value(output: string): unknown
 }
 
-function v1Row(predictions: unknown[], pick: number): Row | undefined {
+/** @param unnamed servers leave out the name of a model's only output */
+function v1Row(predictions: unknown[], pick: number, unnamed: boolean): Row | undefined {
   const rows = predictions.length
   if (rows === 0) return undefined
   const row = pick % rows
-  return { rows, row, value: (output) => property(predictions[row], output) }
+  const said = predictions[row]
+  const bare = unnamed && (typeof said !== 'object' || Array.isArray(said))
+  return { rows, row, value: (output) => (bare ? said : property(said, output)) }
 }
 
 /** Flat data is cut into rows by the first dimension, which all outputs have in common. */
-function v2Row(outputs: unknown, scored: string, pick: number): Row | undefined {
+function v2Row(outputs: unknown, scored: string | undefined, pick: number): Row | undefined {
   if (!Array.isArray(outputs)) return undefined
   const tensor = (name: string) => outputs.find((candidate) => property(candidate, 'name') === name)
-  const shape = property(tensor(scored), 'shape')
+  const shape = property((scored !== undefined && tensor(scored)) || outputs[0], 'shape')
   const rows = Array.isArray(shape) ? Number(shape[0]) : 0
   if (!(Number.isInteger(rows) && rows > 0)) return undefined
   const row = pick % rows
@@ -69,16 +75,9 @@ function v2Row(outputs: unknown, scored: string, pick: number): Row | undefined 
   return { rows, row, value }
 }
 
-function property(value: unknown, key: string): unknown {
+/** A property of parsed JSON; undefined where there is none. */
+export function property(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
     ? (value as Record<string, unknown>)[key]
     : undefined
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

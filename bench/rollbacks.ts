@@ -1,0 +1,160 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { type Stage, startStage } from '../test/stage/stage.ts'
+import { children } from './children.ts'
+import type { Benchmark } from './main.ts'
+import { judged, NoVerdict, numeral } from './report.ts'
+import { policyOf, SCENARIOS, type Scenario } from './rollbacks/scenarios.ts'
+import { median } from './rounds.ts'
+
+/** The real gateway, real workers, faults by proxies beside them, requests that come whatever the answers do. */
+export const rollbacks: Benchmark = {
+  says: 'from a fault of the canary to a weight of 0, and what clients saw of it',
+  run,
+}
+
+const RPS = 500
+const ROUNDS = { full: 11, quick: 3 }
+const LOAD = fileURLToPath(new URL('../test/demo/load.ts', import.meta.url))
+/** No round waits longer: a fault that is not found is a figure too. */
+const ROUND_MOST_S = 180
+const LOOK_MS = 50
+
+interface Round {
+  seconds: number
+  /** What the canary's worker gave instead of good answers. */
+  harmed: number
+  /** Answers to clients other than 200, and requests without one. */
+  seen: number
+  because: string
+}
+
+async function run(quick: boolean) {
+  const table = [['fault at a weight of 5 %', 'rounds', 'median s', 'slowest s', 'harmed', 'seen by clients']]
+  const rows = []
+  const reasons: string[] = []
+  for (const scenario of SCENARIOS) {
+    const rounds = await roundsOf(scenario, quick ? ROUNDS.quick : ROUNDS.full)
+    const seconds = rounds.map((round) => round.seconds)
+    const sum = (of: (round: Round) => number) => rounds.reduce((total, round) => total + of(round), 0)
+    const seen = sum((round) => round.seen)
+    table.push([
+      scenario.name,
+      `${rounds.length}`,
+      numeral(median(seconds)),
+      numeral(Math.max(...seconds)),
+      numeral(sum((round) => round.harmed)),
+      numeral(seen),
+    ])
+    rows.push(
+      judged(`${scenario.name}: median s to a weight of 0`, median(seconds), '<=', scenario.limitSeconds),
+    )
+    // Before the fault stable fails as often, and those answers are the worker's own.
+    const canarys = scenario.before.kind === 'errors' ? undefined : seen
+    if (canarys !== undefined)
+      rows.push(judged(`${scenario.name}: bad answers seen by clients`, canarys, '<=', 0))
+    reasons.push(`${scenario.name}: "${rounds[0]!.because}"`)
+  }
+  return {
+    table,
+    notes: [
+      `${RPS} requests a second, Poisson, one data process; workers of churn 1.0.0 (stable, baseline) and 1.1.0 (canary), each behind a proxy`,
+      'where stable itself fails, clients see its failures; with one endpoint there is nobody else to ask',
+      ...reasons,
+    ],
+    rows,
+    information: [],
+  }
+}
+
+async function roundsOf(scenario: Scenario, count: number): Promise<Round[]> {
+  const stage = await startStage({ canary: '1.1.0', policy: policyOf(scenario) })
+  try {
+    const rounds: Round[] = []
+    for (let i = 0; i < count; i++) rounds.push(await roundOf(scenario, stage, i === 0))
+    return rounds
+  } finally {
+    await stage.close()
+  }
+}
+
+async function roundOf(
+  scenario: Scenario,
+  { gateway, proxies, startRollout }: Stage,
+  first: boolean,
+): Promise<Round> {
+  for (const proxy of Object.values(proxies)) proxy.fault = scenario.before
+  const load = startLoad(`http://127.0.0.1:${gateway.ports.data}/v1/models/churn:predict`)
+  try {
+    await delay(3_000)
+    if (first) await startRollout('a fault is coming')
+    else await act(gateway, 'retry')
+    await until(gateway, 'begun')
+    await delay(scenario.settleSeconds * 1000)
+    const { harmed } = proxies.canary.counts
+    const beganMs = performance.now()
+    proxies.canary.fault = scenario.after
+    const row = await until(gateway, 'rolled-back')
+    const seconds = (performance.now() - beganMs) / 1000
+    const total = await load.total()
+    return {
+      seconds,
+      harmed: proxies.canary.counts.harmed - harmed,
+      seen: badAnswers(total),
+      because: row.because,
+    }
+  } finally {
+    await load.stop()
+  }
+}
+
+type Gateway = Stage['gateway']
+interface Row {
+  kind: string
+  because: string
+}
+
+async function act(gateway: Gateway, verb: string): Promise<void> {
+  const answer = await gateway.admin(`/api/v1/models/churn/rollout/${verb}`, {
+    method: 'POST',
+    json: { reason: 'another round' },
+  })
+  if (!answer.ok) throw new NoVerdict(`${verb} was refused: ${await answer.text()}`)
+}
+
+/** Waits until the newest row of the decision record is of this kind. */
+async function until(gateway: Gateway, kind: string): Promise<Row> {
+  const endMs = performance.now() + ROUND_MOST_S * 1000
+  while (performance.now() < endMs) {
+    const answer = await gateway.admin('/api/v1/models/churn/decisions?limit=1')
+    const { decisions } = (await answer.json()) as { decisions: Row[] }
+    if (decisions[0]?.kind === kind) return decisions[0]
+    await delay(LOOK_MS)
+  }
+  throw new NoVerdict(`no decision "${kind}" came within ${ROUND_MOST_S} s:\n${gateway.output.slice(-2000)}`)
+}
+
+interface Total {
+  answered: number
+  byStatus: Record<string, number>
+  failed: Record<string, number>
+}
+
+function startLoad(url: string) {
+  const child = children.spawn('the load', [
+    process.execPath,
+    ...[LOAD, '--url', url, '--rps', `${RPS}`, '--seconds', '600'],
+  ])
+  return {
+    async total(): Promise<Total> {
+      await child.stop()
+      const last = child.output().split('\n').at(-1) ?? ''
+      return (JSON.parse(last) as { total: Total }).total
+    },
+    stop: () => child.stop(),
+  }
+}
+
+function badAnswers({ answered, byStatus, failed }: Total): number {
+  return answered - (byStatus['200'] ?? 0) + Object.values(failed).reduce((a, b) => a + b, 0)
+}

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { log } from '@coalmine/contract/log.ts'
@@ -8,6 +8,7 @@ import { stateFolderOf } from './state-folder.ts'
 import { lockFolder } from './supervisor/lock.ts'
 import { assertPortsFree } from './supervisor/ports.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
+import { UncleanEnds } from './supervisor/unclean-ends.ts'
 import { welcome } from './welcome.ts'
 
 const HELP = `Usage: node gateway/main.ts [--config FILE]
@@ -32,7 +33,8 @@ await orEnd(() =>
 const lock = await orEnd(() => lockFolder(stateFolderOf(config)))
 
 process.env.COALMINE_CONFIG = options.config
-const supervisor = new Supervisor({ dataProcesses: config.processes })
+const uncleanEnds = new UncleanEnds(join(stateFolderOf(config), 'ends.json'), Date.now())
+const supervisor = new Supervisor({ dataProcesses: config.processes, uncleanEnds })
 await orEnd(() => supervisor.start(config.listen.data))
 
 let stoppedMs: number | undefined

@@ -14,6 +14,7 @@ import { afterCrash, type Backoff, FRESH } from './backoff.ts'
 import { Listener } from './listener.ts'
 import type { Address } from './ports.ts'
 import { ended, onEnd } from './process-end.ts'
+import { TOO_MANY, type UncleanEnds } from './unclean-ends.ts'
 import { Workers } from './workers.ts'
 
 const CONTROL = fileURLToPath(new URL('../control/main.ts', import.meta.url))
@@ -47,8 +48,14 @@ export class Supervisor {
   /** Control has come up once; from then on its failures are its own, and predictions go on. */
   #controlServed = false
 
-  constructor({ dataProcesses }: { dataProcesses: number }) {
+  readonly #uncleanEnds: UncleanEnds
+  /** Ends that control has not heard of. */
+  #untoldEnds: boolean
+
+  constructor({ dataProcesses, uncleanEnds }: { dataProcesses: number; uncleanEnds: UncleanEnds }) {
     this.#dataProcesses = dataProcesses
+    this.#uncleanEnds = uncleanEnds
+    this.#untoldEnds = uncleanEnds.recent(Date.now()) >= TOO_MANY
   }
 
   /** Rejects with a sentence when the data port cannot be had. */
@@ -82,6 +89,7 @@ export class Supervisor {
       if (this.#control.connected) this.#control.disconnect()
       await ended(this.#control, CONTROL_STOP_MS)
     }
+    this.#uncleanEnds.stopped()
     this.#exited.resolve(reason)
   }
 
@@ -91,6 +99,7 @@ export class Supervisor {
     control.on('message', (message: FromControl) => this.#fromControl(message))
     control.once('spawn', () => {
       for (const report of this.#workers.reports()) this.#toControl(report)
+      if (this.#untoldEnds) this.#tellEnds()
     })
     onEnd(control, (how) => {
       this.#control = undefined
@@ -123,11 +132,18 @@ export class Supervisor {
       if (this.#stopping) return
       const { waitMs, next } = afterCrash(this.#dataBackoff, performance.now())
       this.#dataBackoff = next
+      this.#uncleanEnds.add(Date.now())
+      if (this.#uncleanEnds.recent(Date.now()) >= TOO_MANY) this.#tellEnds()
       log.warn('a data process ended', { pid: data.pid, how, restartMs: waitMs })
       setTimeout(() => {
         if (!this.#stopping) this.#startData()
       }, waitMs)
     })
+  }
+
+  #tellEnds(): void {
+    this.#untoldEnds = this.#control === undefined
+    this.#toControl({ kind: 'unclean', count: this.#uncleanEnds.recent(Date.now()) })
   }
 
   #fromControl(message: FromControl): void {
@@ -152,6 +168,8 @@ export class Supervisor {
 
   #keep(message: DownMessage): void {
     const atMs = performance.now()
+    // A process born later has recorders of its own.
+    if (message.kind === 'fenced') return
     if (message.kind !== 'models') {
       this.#lastWords.set(`${message.kind} ${message.model}`, { message, atMs })
       return

@@ -95,7 +95,16 @@ export type DownMessage = TableMessage | ModelsMessage | FencedMessage
  * The supervisor to a data process: control's words with their age, connections (the socket comes beside the
  * message), and the end: `lame-duck` (not ready any more, last answers on each connection), then `drain`.
  */
-export type DataMessage = (DownMessage & { ageMs: number }) | { kind: 'connection' | 'lame-duck' | 'drain' }
+export type DataMessage =
+  | (DownMessage & { ageMs: number })
+  | { kind: 'connection'; number: number }
+  | { kind: 'lame-duck' | 'drain' }
+
+/** A data process has the connection of this number: the supervisor need not keep it any longer. */
+export interface TakenMessage {
+  kind: 'taken'
+  number: number
+}
 
 /** A connection that failed before it carried an answer: control looks at the endpoint at once. */
 export interface EndpointEvent {
@@ -116,6 +125,8 @@ export interface Snapshot {
   arms: ArmCounts[]
   responses: { model: string; version: string; code: string; count: number }[]
   unrouted: { reason: string; count: number }[]
+  /** What the recordings of rollouts could not keep, by model. */
+  recordings: { model: string; unrecorded: number; dropped: number }[]
   inFlight: number
 }
 

@@ -39,9 +39,11 @@ export function rateDifferenceInterval(
   alpha: number,
 ): Difference {
   const swapped = strata.map(swapArms)
-  const estimate = pooledDifference(strata, [1, 0])
+  const { estimate, deviation } = pooledDifference(strata, [1, 0])
   const lower = (from: number, sides: readonly StratumCounts[], others: readonly StratumCounts[]) =>
-    lowerBound(from, alpha, (difference) => logRateExcess(difference, baseline, sides, others))
+    lowerBound({ estimate: from, deviation }, alpha, (difference) =>
+      logRateExcess(difference, baseline, sides, others),
+    )
   return {
     lower: lower(estimate, strata, swapped),
     estimate,
@@ -60,9 +62,9 @@ export function meanDifferenceInterval(
   centre: number,
   alpha: number,
 ): Difference {
-  const estimate = pooledDifference(strata, KNOT_VALUES)
+  const { estimate, deviation } = pooledDifference(strata, KNOT_VALUES)
   const lower = (sign: 1 | -1) =>
-    lowerBound(sign * estimate, alpha, (difference) =>
+    lowerBound({ estimate: sign * estimate, deviation }, alpha, (difference) =>
       logEValue(meanDifferenceBets(KNOT_VALUES, centre, difference, sign), strata),
     )
   return { lower: lower(1), estimate, upper: -lower(-1) }
@@ -98,6 +100,8 @@ export function latencyShiftInterval(
 /** The finest difference that is told apart, and how much wider than need be an interval may come out. */
 const RESOLUTION = 1e-6
 const ROUNDING = 1.02
+/** A look goes a little beyond the bound, so that the next one closes in from the other side. */
+const OVERSHOT = 1.008
 
 /** Logit shifts from the null's boundary. Half of the smallest is as near as a rate's bound can come. */
 const EFFECTS = [0.02, 0.05, 0.12, 0.3, 0.7, 1.5, 3, 6]
@@ -108,16 +112,50 @@ const EFFECTS = [0.02, 0.05, 0.12, 0.3, 0.7, 1.5, 3, 6]
  * for means by its formula; for rates as far as there is room for bets, and lower differences are rejected
  * with those above them, as a null contains that of every lower difference.
  */
-function lowerBound(estimate: number, alpha: number, logE: (difference: number) => number): number {
-  let kept = RESOLUTION
-  let rejected = 1 + estimate
-  // In equal ratios of the distance: an interval may be as narrow as 1e-5 or as wide as 1.
-  while (rejected > kept * ROUNDING) {
-    const distance = Math.sqrt(kept * rejected)
-    if (logE(estimate - distance) >= Math.log(2 / alpha)) rejected = distance
-    else kept = distance
+function lowerBound(
+  { estimate, deviation }: Guessed,
+  alpha: number,
+  logE: (difference: number) => number,
+): number {
+  const level = Math.log(2 / alpha)
+  let kept: Look = { distance: RESOLUTION, log: 0 }
+  let rejected: Look = { distance: 1 + estimate, log: 0 }
+  let distance = deviation * Math.sqrt(2 * (level + 2))
+  // In ratios of the distance: an interval may be as narrow as 1e-5 or as wide as 1.
+  for (let looks = 1; rejected.distance > kept.distance * ROUNDING; looks++) {
+    const [low, high] = [kept.distance, rejected.distance]
+    const isInside = distance > low && distance < high
+    // What is aimed at may be missed again and again: then halves are sure to end.
+    const next = isInside && looks % 4 !== 0 ? distance : Math.sqrt(low * high)
+    const look = { distance: next, log: logE(estimate - next) }
+    const isRejected = look.log >= level
+    if (isRejected) rejected = look
+    else kept = look
+    distance = aim(kept, rejected, level) * (isRejected ? 1 / OVERSHOT : OVERSHOT)
   }
-  return Math.max(-1, estimate - rejected)
+  return Math.max(-1, estimate - rejected.distance)
+}
+
+/** About where the difference lies, and how far it may be off. */
+interface Guessed {
+  readonly estimate: number
+  readonly deviation: number
+}
+
+interface Look {
+  readonly distance: number
+  /** Evidence at this distance; 0 where nobody has looked yet. */
+  readonly log: number
+}
+
+/** Evidence grows about as a power of the distance: the square, until two looks say which. NaN where none says anything. */
+function aim(kept: Look, rejected: Look, level: number): number {
+  if (kept.log > 0 && rejected.log > 0) {
+    const part = Math.log(level / kept.log) / Math.log(rejected.log / kept.log)
+    return kept.distance * (rejected.distance / kept.distance) ** part
+  }
+  const known = kept.log > 0 ? kept : rejected
+  return known.distance * Math.sqrt(level / known.log)
 }
 
 /**
@@ -225,28 +263,39 @@ const BIN_RATIO = latencyEdgeMs(2) / latencyEdgeMs(1)
 
 const relativeShift = (bins: number): number => BIN_RATIO ** bins - 1
 
-/** The mean difference within strata, weighted as Mantel and Haenszel do: by nc ns / (nc + ns). */
-function pooledDifference(strata: readonly StratumCounts[], values: ArrayLike<number>): number {
+/**
+ * The mean difference within strata, weighted as Mantel and Haenszel do: by nc ns / (nc + ns). About how far it may be
+ * off is by the values of all strata together.
+ */
+function pooledDifference(strata: readonly StratumCounts[], values: ArrayLike<number>): Guessed {
   let sum = 0
   let weights = 0
+  const all = { requests: 0, sum: 0, squares: 0 }
   for (const { counts } of strata) {
     const [canary, control] = [armTotal(counts, values, 0), armTotal(counts, values, values.length)]
     if (canary.requests === 0 || control.requests === 0) continue
     const weight = (canary.requests * control.requests) / (canary.requests + control.requests)
     sum += weight * (canary.sum / canary.requests - control.sum / control.requests)
     weights += weight
+    for (const key of ['requests', 'sum', 'squares'] as const) all[key] += canary[key] + control[key]
   }
-  return weights === 0 ? 0 : sum / weights
+  if (weights === 0) return { estimate: 0, deviation: 1 }
+  const mean = all.sum / all.requests
+  const variance = Math.max(all.squares / all.requests - mean * mean, 1 / all.requests)
+  return { estimate: sum / weights, deviation: Math.sqrt(variance / weights) }
 }
 
 function armTotal(counts: ArrayLike<number>, values: ArrayLike<number>, from: number) {
   let requests = 0
   let sum = 0
+  let squares = 0
   for (let i = 0; i < values.length; i++) {
-    requests += counts[from + i]!
-    sum += counts[from + i]! * values[i]!
+    const count = counts[from + i]!
+    requests += count
+    sum += count * values[i]!
+    squares += count * values[i]! * values[i]!
   }
-  return { requests, sum }
+  return { requests, sum, squares }
 }
 
 function swapArms({ pi, counts }: StratumCounts): StratumCounts {

@@ -178,13 +178,27 @@ function placed(policy: StatisticalPolicy, references: References): EvidencePlan
     sampleRatioAt: [wealth, wealth + ratios, wealth + 2 * ratios],
     wealth: wealth + 3 * ratios,
     anchors,
-    workspace: {
-      factors: new Float64Array(wealth + 2 * ratios),
-      windowFactors: new Float64Array(wealth + 2 * ratios),
-      cells: new Float64Array(cells),
-    },
+    workspace: workspaceFor(wealth + 2 * ratios, cells),
     readsLatency: comparisons.some(({ comparison }) => comparison.metric === 'latency'),
   }
+}
+
+/**
+ * One for all plans that it is large enough for, as only one tick is worked out at a time: of a hundred rollouts each
+ * would find its own one gone from the processor's cache.
+ */
+let shared: Workspace | undefined
+
+function workspaceFor(bets: number, cells: number): Workspace {
+  if (shared === undefined || shared.factors.length < bets || shared.cells.length < cells) {
+    const factors = Math.max(bets, shared?.factors.length ?? 0)
+    shared = {
+      factors: new Float64Array(factors),
+      windowFactors: new Float64Array(factors),
+      cells: new Float64Array(Math.max(cells, shared?.cells.length ?? 0)),
+    }
+  }
+  return shared
 }
 
 function byGroup<T>(of: (group: Group) => T): Readonly<Record<Group, T>> {

@@ -88,13 +88,19 @@ export function uniformLogWeights(n: number): Float64Array {
 /** Keeps what `compute` gives for each probability: a rollout has few strata, and they come again each tick. */
 export function perStratum(compute: (pi: number) => Float64Array): (pi: number) => Float64Array {
   const kept = new Map<number, Float64Array>()
+  // A step lasts for hundreds of ticks with one stratum.
+  let lastPi = Number.NaN
+  let last: Float64Array | undefined
   return (pi) => {
+    if (pi === lastPi) return last!
     let found = kept.get(pi)
     if (found === undefined) {
       if (kept.size >= STRATA_KEPT) kept.delete(kept.keys().next().value!)
       found = compute(pi)
       kept.set(pi, found)
     }
+    lastPi = pi
+    last = found
     return found
   }
 }

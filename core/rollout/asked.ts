@@ -69,5 +69,5 @@ export function secondsToDecide(
   const missing = Math.max(awaited ? ofStep : 0, awaited && !asked.isLast ? 0 : ofWhole)
   if (missing <= 0) return 0
   const pace = logStepPromotion / sinceStepSeconds
-  return pace > 0 ? Math.ceil(missing / pace) : undefined
+  return pace > 0 ? Math.max(1, Math.round(missing / pace)) : undefined
 }

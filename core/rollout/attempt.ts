@@ -67,6 +67,12 @@ export function drawIsBroken({ affinity, evidence }: Pick<Rollout, 'affinity' | 
   return affinity === undefined && evidence.broken.draw
 }
 
+const NOTHING_COUNTED = {
+  early: Number.NEGATIVE_INFINITY,
+  final: Number.NEGATIVE_INFINITY,
+  labels: Number.NEGATIVE_INFINITY,
+}
+
 /**
  * Another attempt with the same versions: what was proven stays, of the whole and of the steps, so that trying often
  * does not promote what is bad; the evidence against it starts anew, under a risk that is spent once more. After a
@@ -105,7 +111,8 @@ export function retried(rollout: Rollout, serial: number, nowMs: number, actor: 
     ...(broken ? spentAnew(rollout, policy) : spentAgain(rollout, policy)),
     evidence: learnBaseline(
       policy,
-      { ...kept, plannedSteps: policy.steps.length, fromSecond: second },
+      // Where the earlier attempt's seconds ended says nothing here, also if the clock was put back since.
+      { ...kept, plannedSteps: policy.steps.length, fromSecond: second, cursor: NOTHING_COUNTED },
       second,
     ),
   }

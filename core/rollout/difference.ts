@@ -104,12 +104,10 @@ export function countedOf(
 
 function talliedRate(metric: RateMetric, references: References, tally: Tally): MeasuredRate {
   const { bad, of } = countedOf(metric, tally)
-  const strata = tally
-    .filter(({ stratum }) => stratum.canary > 0)
-    .map(({ stratum, canary, control }) => ({
-      pi: pooledPi(stratum),
-      counts: [canary[bad], canary[of] - canary[bad], control[bad], control[of] - control[bad]],
-    }))
+  const strata = tally.map(({ stratum, canary, control }) => ({
+    pi: pooledPi(stratum),
+    counts: [canary[bad], canary[of] - canary[bad], control[bad], control[of] - control[bad]],
+  }))
   return { strata, known: knownRate(metric, references) }
 }
 

@@ -278,7 +278,8 @@ function rollback(deployment: Deployed): Step | Refusal {
     )
   const ended = split ? `; the split with ${split.canary.version} ended` : ''
   const because = `${previous.version}, stable before, is stable again in place of ${stable.version}${ended}`
-  return step('rolled-back', because, whole(deployment, previous))
+  const { warmUntilMs: _, ...stableAgain } = previous
+  return step('rolled-back', because, whole(deployment, stableAgain))
 }
 
 function setAffinity(deployment: Deployed, affinity: Affinity | undefined): Step | Refusal {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { log } from '@coalmine/contract/log.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { listModelFolders, loadModelFolder } from '@coalmine/contract/model-folder.ts'
+import type { Reference } from '@coalmine/contract/reference.ts'
 import type { Version } from '../messages.ts'
 
 /**
@@ -12,6 +13,7 @@ import type { Version } from '../messages.ts'
 export class Catalog {
   readonly #folder: string
   readonly #versions = new Map<string, Map<string, Version>>()
+  readonly #references = new Map<string, Reference>()
   readonly #faults = new Map<string, Map<string, string>>()
   readonly #deployed = new Map<string, string>()
   /** Of each folder's files when they were last read. */
@@ -45,10 +47,11 @@ export class Catalog {
       if (this.#signatures.get(key) === seen) continue
       this.#signatures.set(key, seen)
       try {
-        const { manifest, digest } = await loadModelFolder(this.#folder, model, version)
+        const { manifest, digest, reference } = await loadModelFolder(this.#folder, model, version)
         const tampered = this.#tampered(model, version, digest)
         if (tampered) throw new Error(tampered)
         this.#add(model, { version, digest, manifest })
+        if (reference) this.#references.set(key, reference)
         this.#faults.get(model)?.delete(version)
       } catch (error) {
         const known = this.#deployed.has(key) || this.version(model, version) !== undefined
@@ -84,6 +87,11 @@ export class Catalog {
 
   version(model: string, version: string): Version | undefined {
     return this.#versions.get(model)?.get(version)
+  }
+
+  /** What a version in the models folder saw in training, where it says so. */
+  reference(model: string, version: string): Reference | undefined {
+    return this.#references.get(`${model}/${version}`)
   }
 
   versions(model: string): Version[] {

@@ -1,7 +1,7 @@
-import { breakingChanges } from '@coalmine/contract/contract-change.ts'
 import { log } from '@coalmine/contract/log.ts'
 import { parseManifestObject } from '@coalmine/contract/manifest.ts'
-import { type Deployment, emptyDeployment, type VersionRef } from '@coalmine/core/rollout/deployment.ts'
+import type { Deployment, VersionRef } from '@coalmine/core/rollout/deployment.ts'
+import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
 import {
   applyIntent,
   type Change,
@@ -9,20 +9,31 @@ import {
   type IntentContext,
   type Refusal,
 } from '@coalmine/core/rollout/intent.ts'
-import { type Drift, driftOf, reconcile, type Wish } from '@coalmine/core/rollout/reconcile.ts'
+import type { Plan } from '@coalmine/core/rollout/plan.ts'
+import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { routingTable } from '@coalmine/core/routing/table.ts'
-import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
+import { monotonicMs } from '../clock.ts'
+import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
+import { Deployments } from './deployments.ts'
 import { Fleet } from './fleet.ts'
+import type { Health } from './health.ts'
 import { type Identity, Monitor, type Target } from './monitor.ts'
+import { Preparation } from './preparation.ts'
+import type { RecentTraffic } from './recent-traffic.ts'
+import { Reconciler } from './reconciler.ts'
+import { RolloutController, runTurns } from './rollouts/controller.ts'
+import { epochOffsetMs } from './rollouts/evidence-clock.ts'
+import { isReady } from './rollouts/readiness.ts'
+import { type RolloutRequest, RolloutStarter, refused } from './rollouts/starter.ts'
+import { trialOf } from './rollouts/trial.ts'
 
 /** Tables are sent again this often: data processes stop trusting one after thirty seconds. */
 const HEARTBEAT_MS = 5_000
-/** How long a version may take to become ready before it is not given everything. */
-const PREPARE_MS = 20_000
-const PREPARE_LOOK_MS = 50
+/** How often the controller looks which rollouts are due. */
+const TURN_MS = 100
 /** Checks without any answer before a worker of ours is ended and started anew. */
 const LIVENESS_FAILURES = 20
 
@@ -30,32 +41,48 @@ export interface ControlDeps {
   config: GatewayConfig
   store: RolloutStore
   stateFolder: string
+  traffic: RecentTraffic
   send(message: DownMessage | ControlRequest): void
 }
 
+/** Who wants something, and why. */
+export interface By {
+  actor: string
+  reason: string
+}
+
+/** An endpoint with its health, and its worker if that is ours. */
+export type ControlEndpoint = Target & Health & { worker: WorkerReport | undefined }
+
 /**
  * Keeps what is served equal to what is stored: file and people change the store, the store decides which
- * workers run, their health and the stored split make the tables that the data processes route by.
+ * workers run, their health and the stored shares make the tables that the data processes route by.
  */
 export class Control {
   readonly store: RolloutStore
   readonly catalog: Catalog
+  readonly rollouts: RolloutController
+  readonly #deployments: Deployments
+  readonly #starter: RolloutStarter
+  readonly #reconciler: Reconciler
+  readonly #preparation: Preparation<ControlEndpoint>
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
   readonly #monitor: Monitor
-  readonly #deployments = new Map<string, Deployment>()
-  readonly #pending = new Map<string, readonly string[]>()
   /** Splits whose canary has been ready at least once; before that it is given nothing. */
   readonly #readySplits = new Set<string>()
-  readonly #preparing = new Set<{ model: string; version: string }>()
   readonly #published = new Set<string>()
   readonly #refusals = new Map<string, string>()
+  readonly #listeners = new Set<(event: DeploymentEvent) => void>()
   #config: GatewayConfig
   #idKey: { id: number; secret: string } | undefined
+  #epochOffsetMs = Date.now() - monotonicMs()
   #turn: Promise<unknown> = Promise.resolve()
+  #alignDue = false
   #heartbeat: NodeJS.Timeout | undefined
+  #turns: { stop(): void } | undefined
 
-  constructor({ config, store, stateFolder, send }: ControlDeps) {
+  constructor({ config, store, stateFolder, traffic, send }: ControlDeps) {
     this.#config = config
     this.store = store
     this.#send = send
@@ -65,27 +92,70 @@ export class Control {
       admit: (target, identity) => this.#admit(target, identity),
       changed: (model) => this.#publish(model),
     })
+    this.#deployments = new Deployments(
+      store,
+      (event, next) => this.#committed(event, next),
+      (model) => this.#publish(model),
+    )
+    this.#starter = new RolloutStarter({
+      config: () => this.#config,
+      catalog: this.catalog,
+      traffic,
+      store,
+      nowMs: () => this.nowMs(),
+    })
+    this.#reconciler = new Reconciler({
+      deployments: this.#deployments,
+      catalog: this.catalog,
+      starter: this.#starter,
+      nowMs: () => this.nowMs(),
+    })
+    this.#preparation = new Preparation({
+      endpoints: (model) => this.endpoints(model),
+      settled: (endpoint) => this.#settled(endpoint),
+      align: () => this.#serially(() => this.#align()),
+    })
+    this.rollouts = new RolloutController({
+      deployments: this.#deployments,
+      now: () => this.nowMs(),
+      send: (message) => this.#send(message),
+      world: {
+        processes: config.processes,
+        version: (model, version) => this.#starter.known(model, version),
+        stableFacts: (model, version) => this.#starter.facts(model, version),
+        timeoutMs: (model) => this.#config.models[model]!.limits.timeoutMs,
+        ready: (deployment) => isReady(deployment, this.endpoints(deployment.model)),
+      },
+    })
   }
 
   get config(): GatewayConfig {
     return this.#config
   }
 
+  /** The time of the evidence, and of all decisions. */
+  nowMs(): number {
+    return Math.round(monotonicMs() + this.#epochOffsetMs)
+  }
+
   async start(): Promise<void> {
     const secret = await this.store.secret('prediction-id', () => crypto.getRandomValues(new Uint8Array(32)))
     this.#idKey = { id: 0, secret: Buffer.from(secret).toString('base64') }
-    for (const deployment of await this.store.readAll()) {
-      this.#deployments.set(deployment.model, deployment)
-      const { model, stable, previous, split } = deployment
-      for (const ref of [stable, previous, split?.canary])
+    await this.#deployments.load()
+    const deployments = this.#deployments.all()
+    this.#epochOffsetMs = epochOffsetMs({ wallMs: Date.now(), monotonicMs: monotonicMs() }, deployments)
+    for (const { model, stable, previous, split, rollout } of deployments) {
+      for (const ref of [stable, previous, split?.canary, rollout?.stable, rollout?.canary])
         if (ref) this.catalog.expect(model, ref.version, ref.digest)
     }
     await this.#serially(() => this.#align())
     this.#heartbeat = setInterval(() => void this.#serially(() => this.#align()), HEARTBEAT_MS)
+    this.#turns = runTurns(this.rollouts, TURN_MS)
   }
 
   close(): void {
     clearInterval(this.#heartbeat)
+    this.#turns?.stop()
     this.#monitor.close()
   }
 
@@ -108,93 +178,105 @@ export class Control {
     this.#monitor.look(id)
   }
 
+  /** Tells of every recorded change of a deployment from now on; the returned function ends that. */
+  listen(listener: (event: DeploymentEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   /** A person's wish; takes the same door as the file's. */
-  act(
+  async act(model: string, intent: Intent, by: By, expected?: number): Promise<Change | Refusal | 'stale'> {
+    return this.#change(model, () => intent, { ...by, applied: this.#superseded(model, intent) }, expected)
+  }
+
+  /** A person starts a rollout, or has one judged again. */
+  async startRollout(
     model: string,
-    intent: Intent,
-    by: { actor: string; reason: string },
+    request: RolloutRequest,
+    by: By,
+    expected?: number,
+  ): Promise<{ outcome: Change | Refusal | 'stale'; plan?: Plan }> {
+    const { canary: version } = request
+    const canary = await this.refToServe(model, version)
+    if (canary === undefined)
+      return { outcome: refused('version-unknown', `model '${model}' has no version '${version}'`) }
+    let plan: Plan | undefined
+    const intentOf = async (deployment: Deployment) => {
+      const start = await this.#starter.intent(deployment, canary, request, by.actor)
+      plan = start.plan
+      return start.intent
+    }
+    const { version: wanted, weightBp } = this.#config.models[model] ?? {}
+    const context = { ...by, applied: { version: wanted, weightBp } }
+    const outcome = request.dryRun
+      ? await this.#imagined(model, intentOf, context)
+      : await this.#change(model, intentOf, context, expected)
+    return { outcome, ...(plan && { plan }) }
+  }
+
+  /** The policy of this name as it is written now, fit for where the model's workers run; or why there is none. */
+  policy(model: string, name: string): Policy | Refusal {
+    return this.#starter.policy(this.deployment(model), name)
+  }
+
+  /** What a change would come to now; nothing is stored. */
+  async #imagined(
+    model: string,
+    intentOf: (deployment: Deployment) => Promise<Intent | Refusal>,
+    context: By & Pick<IntentContext, 'applied'>,
+  ): Promise<Change | Refusal> {
+    const deployment = await this.#deployments.refresh(model)
+    const intent = await intentOf(deployment)
+    const { frozen } = await this.store.freeze()
+    if (intent.kind === 'refused') return intent
+    return applyIntent(deployment, intent, { ...context, frozen, nowMs: this.nowMs() })
+  }
+
+  async #change(
+    model: string,
+    intentOf: (deployment: Deployment) => Intent | Refusal | Promise<Intent | Refusal>,
+    context: Omit<IntentContext, 'frozen' | 'nowMs'>,
     expected?: number,
   ): Promise<Change | Refusal | 'stale'> {
-    return this.#serially(async () => {
-      for (;;) {
-        const deployment = (await this.store.read(model)) ?? emptyDeployment(model)
-        if (expected !== undefined && deployment.revision !== expected) return 'stale'
-        const outcome = applyIntent(deployment, intent, {
-          ...by,
-          nowMs: Date.now(),
-          frozen: (await this.store.freeze()).frozen,
-          applied: this.#superseded(model, intent),
-        })
-        if (outcome.kind === 'refused') return outcome
-        if ((await this.#commit(outcome)) === 'committed') {
-          await this.#align()
-          return outcome
-        }
-        if (expected !== undefined) return 'stale'
-      }
-    })
+    const outcome = await this.#deployments.change(
+      model,
+      intentOf,
+      { ...context, nowMs: this.nowMs() },
+      expected,
+    )
+    if (outcome !== 'stale' && outcome.kind === 'changed') await this.#serially(() => this.#align())
+    return outcome
   }
 
   /** What the file still waits for and a person now decides: the later event wins. */
   #superseded(model: string, intent: Intent): NonNullable<IntentContext['applied']> {
     const { version, weightBp } = this.#config.models[model] ?? {}
-    return intent.kind === 'set-weight' ? { weightBp } : { version, weightBp }
+    if (intent.kind === 'set-weight') return { weightBp }
+    // To wait, or to go on, decides nothing about which version it is to be.
+    return intent.kind === 'act' && !DECIDES_VERSION.has(intent.action.kind) ? {} : { version, weightBp }
   }
 
-  /**
-   * Sees to it that a version could answer before it is given everything: starts its workers if they are ours,
-   * waits for one to be ready, and keeps them until `then` has made use of it.
-   * @returns what `then` gives, or why the version cannot answer
-   */
-  async prepared<T>(
-    model: string,
-    version: string,
-    then: () => Promise<T>,
-  ): Promise<T | { notReady: string }> {
-    const preparation = { model, version }
-    this.#preparing.add(preparation)
-    try {
-      await this.#serially(() => this.#align())
-      const notReady = await this.#unready(model, version)
-      return notReady === undefined ? await then() : { notReady }
-    } finally {
-      this.#preparing.delete(preparation)
-    }
+  /** See `Preparation`. */
+  prepared<T>(model: string, version: string, then: () => Promise<T>): Promise<T | { notReady: string }> {
+    return this.#preparation.of(model, version, then)
   }
 
-  async #unready(model: string, version: string): Promise<string | undefined> {
-    const endMs = performance.now() + PREPARE_MS
-    for (;;) {
-      const endpoints = this.endpoints(model).filter((endpoint) => endpoint.version === version)
-      if (endpoints.some(({ healthy }) => healthy)) return undefined
-      if (performance.now() > endMs || endpoints.every((endpoint) => this.#settled(endpoint))) {
-        const why = endpoints.find(({ reason }) => reason)?.reason ?? 'it has no endpoint'
-        return `version ${version} of ${model} is not ready: ${why}`
-      }
-      await new Promise((resolve) => setTimeout(resolve, PREPARE_LOOK_MS))
-    }
-  }
-
-  /** Waiting changes nothing: a worker that says no, or somebody else's that was looked at. */
-  #settled({ id, socketPath, worker }: ReturnType<Control['endpoints']>[number]): boolean {
+  /** A worker that says no, or somebody else's that was looked at. */
+  #settled({ id, socketPath, worker }: ControlEndpoint): boolean {
     return socketPath === undefined
       ? this.#monitor.checked(id)
       : worker?.state === 'not-ready' || worker?.state === 'failed'
   }
 
   deployment(model: string): Deployment {
-    return this.#deployments.get(model) ?? emptyDeployment(model)
+    return this.#deployments.get(model)
   }
 
-  drift(model: string): { drift: Drift[]; pending: readonly string[] } {
-    const config = this.#config.models[model]
-    return {
-      drift: config ? driftOf(this.deployment(model), wishOf(config)) : [],
-      pending: this.#pending.get(model) ?? [],
-    }
+  drift(model: string) {
+    return this.#reconciler.differences(model, this.#config.models[model])
   }
 
-  endpoints(model: string) {
+  endpoints(model: string): ControlEndpoint[] {
     return this.#fleet.targets(model).map((target) => ({
       ...target,
       ...this.#monitor.health(target.id),
@@ -202,7 +284,7 @@ export class Control {
     }))
   }
 
-  /** The share that the canary is given now: nothing until it has been ready once. */
+  /** What is routed by now: a canary of a split gets nothing until it has been ready once. */
   tableOf(model: string) {
     const deployment = this.deployment(model)
     if (deployment.split === undefined || this.#wasReady(deployment)) return routingTable(deployment)
@@ -219,19 +301,34 @@ export class Control {
     return split !== undefined && this.#readySplits.has(`${model}/${split.serial}`)
   }
 
+  #committed(event: DeploymentEvent, next: Deployment): void {
+    const { model, kind, actor, reason, because } = event
+    log.info(because, { model, event: kind, revision: next.revision, actor, reason })
+    this.#publish(model)
+    for (const listener of this.#listeners) listener(event)
+    if (this.#alignDue) return
+    // Other workers may be needed now.
+    this.#alignDue = true
+    void this.#serially(() => {
+      this.#alignDue = false
+      return this.#align()
+    })
+  }
+
   /** Brings file, store, workers, endpoints and tables into line, in this order. */
   async #align(): Promise<void> {
     const models = Object.keys(this.#config.models)
     await this.catalog.scan(models)
-    for (const model of models) await this.#reconcile(model)
+    for (const model of models) await this.#reconciler.reconcile(model, this.#config.models[model]!)
     this.#fleet.plan(
       this.#config,
       models.map((model) => this.deployment(model)),
       {
+        nowMs: this.nowMs(),
         healthy: (id) => this.#monitor.health(id).healthy,
         running: (id) => this.#fleet.worker(id)?.state === 'ready',
         startable: (model, version) => this.catalog.startable(model, version),
-        preparing: (model) => [...this.#preparing].filter((p) => p.model === model).map((p) => p.version),
+        preparing: (model) => this.#preparation.versions(model),
       },
     )
     this.#restartUnreachable()
@@ -254,47 +351,6 @@ export class Control {
       if (!unreachable || failures < LIVENESS_FAILURES || this.#fleet.worker(id)?.state !== 'ready') continue
       this.#send({ kind: 'restart', worker: id, reason })
     }
-  }
-
-  async #reconcile(model: string): Promise<void> {
-    const stored = (await this.store.read(model)) ?? emptyDeployment(model)
-    this.#deployments.set(model, stored)
-    const { changes, pending } = reconcile(stored, wishOf(this.#config.models[model]!), {
-      nowMs: Date.now(),
-      frozen: (await this.store.freeze()).frozen,
-      digestOf: (version) => this.catalog.version(model, version)?.digest,
-      incompatible: (stable, canary) => this.#incompatible(model, stable, canary),
-    })
-    if (pending.join() !== this.#pending.get(model)?.join()) {
-      for (const sentence of pending) log.warn('the configuration cannot act yet', { model, why: sentence })
-    }
-    this.#pending.set(model, pending)
-    for (const change of changes) if ((await this.#commit(change)) === 'stale') return
-  }
-
-  async #commit({ next, event }: Change): Promise<'committed' | 'stale'> {
-    const outcome = await this.store.commit(next, event)
-    if (outcome === 'committed') {
-      this.#deployments.set(next.model, next)
-      log.info(event.because, {
-        model: next.model,
-        event: event.kind,
-        revision: next.revision,
-        actor: event.actor,
-        reason: event.reason,
-      })
-    }
-    return outcome
-  }
-
-  /** Why requests that stable accepts could fail on the other version; undefined when they cannot. */
-  #incompatible(model: string, stable: string, canary: string): string | undefined {
-    const [from, to] = [this.catalog.version(model, stable), this.catalog.version(model, canary)]
-    if (!from || !to) return undefined
-    const broken = breakingChanges(from.manifest, to.manifest)
-    return broken.length > 0
-      ? `${canary} breaks the request contract of ${stable}: ${broken.join('; ')}`
-      : undefined
   }
 
   async #admit(target: Target, identity: Identity): Promise<string | undefined> {
@@ -335,17 +391,22 @@ export class Control {
     const table = this.tableOf(model)
     // A worker elsewhere that has not told yet what it serves: nothing can be routed before it has.
     if (!table || !known(table.stable) || (table.canary !== undefined && !known(table.canary))) return
-    const reachable = endpoints.map(({ id, version, origin, socketPath, healthy }) => ({
+    const reachable = endpoints.map(({ id, version, arm, origin, socketPath, healthy }) => ({
       ...{ id, version, origin, healthy, own: this.#monitor.own(id) },
+      ...(arm ? { arm } : {}),
       ...(socketPath ? { socketPath } : {}),
     }))
     this.#published.add(model)
     const { limits } = this.#config.models[model]
-    this.#send({ kind: 'table', model, table, versions, limits, endpoints: reachable })
+    const { rollout } = deployment
+    const stable = versions.find(({ version }) => version === table.stable)!
+    const trial = rollout && { trial: trialOf(rollout, stable.manifest) }
+    this.#send({ kind: 'table', model, table, versions, limits, endpoints: reachable, ...trial })
   }
 
   #sendModels(models: string[]): void {
-    if (this.#idKey) this.#send({ kind: 'models', models, idKey: this.#idKey })
+    if (!this.#idKey) return
+    this.#send({ kind: 'models', models, idKey: this.#idKey, epochOffsetMs: this.#epochOffsetMs })
   }
 
   /** One change at a time, so that what is read is what is written over. */
@@ -358,11 +419,5 @@ export class Control {
   }
 }
 
-export function wishOf({ initial, version, weightBp, affinity }: ModelConfig): Wish {
-  return {
-    initial,
-    ...(version !== undefined && { version }),
-    ...(weightBp !== undefined && { weightBp }),
-    ...(affinity && { affinity }),
-  }
-}
+/** After these a person has decided which version it is to be. */
+const DECIDES_VERSION: ReadonlySet<string> = new Set(['abort', 'rollback', 'promote'])

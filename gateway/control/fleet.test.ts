@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import { around, rollingIn } from '@coalmine/core/rollout/testing/deployments.ts'
+import { WATCHED_POLICY, WIDE_POLICY } from '@coalmine/core/rollout/testing/policies.ts'
+import { begin, decided, started } from '@coalmine/core/rollout/testing/rollouts.ts'
+import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../config/load-config.ts'
 import { Fleet, type FleetView } from './fleet.ts'
 
@@ -19,6 +23,7 @@ const deployment = {
   split: { canary: ref('1.1.0'), weightBp: 100, serial: 1, salt: 'churn/1', startedAtMs: 0, actor: 'test' },
 }
 const view = (changes: Partial<FleetView> = {}): FleetView => ({
+  nowMs: 0,
   healthy: () => false,
   running: () => false,
   startable: () => true,
@@ -74,4 +79,86 @@ test('names too long for a socket are shortened and stay apart', () => {
   )
   expect(new Set(paths).size).toBe(paths.length)
   for (const path of paths) expect(Buffer.byteLength(path)).toBeLessThan(107)
+})
+
+describe('what a rollout needs', () => {
+  const roles = (one: Deployment, changes: Partial<FleetView> = {}) => {
+    const fleet = new Fleet('/x')
+    const text = 'models: { churn: { initial: 1.0.0, replicas: 2 } }'
+    fleet.plan(loadConfig('/x/config/gateway.yaml', text, {}), [one], view(changes))
+    return slots(fleet.workers()).map((slot) => slot.replace('churn/', ''))
+  }
+
+  test('is stable and canary', () => {
+    expect(roles(rollingIn('stepping'))).toEqual(['1.0.0/0', '1.0.0/1', '1.1.0/0', '1.1.0/1'])
+  })
+
+  test('is a baseline as large as stable besides where latency is compared, in every phase with a canary', () => {
+    for (const kind of ['preparing', 'stepping', 'paused', 'promoting'] as const)
+      expect(roles(rollingIn(kind, WIDE_POLICY)).slice(4)).toEqual(['1.0.0@baseline/0', '1.0.0@baseline/1'])
+  })
+
+  test('is a canary of its own where stable is tried itself', () => {
+    const itself = started({ canary: ref('1.0.0'), measure: true })
+    expect(roles(around(decided(itself, begin)))).toEqual([
+      '1.0.0/0',
+      '1.0.0/1',
+      '1.0.0@canary/0',
+      '1.0.0@canary/1',
+    ])
+  })
+
+  test('is both versions, and no baseline, while a promoted one is watched', () => {
+    const policy = { ...WIDE_POLICY, ...(WATCHED_POLICY.watch && { watch: WATCHED_POLICY.watch }) }
+    expect(roles(rollingIn('watching', policy))).toEqual(['1.1.0/0', '1.1.0/1', '1.0.0/0', '1.0.0/1'])
+  })
+
+  test('is nothing of the baseline that cannot be started', () => {
+    expect(
+      roles(rollingIn('stepping', WIDE_POLICY), { startable: (_, version) => version !== '1.0.0' }),
+    ).toEqual(['1.1.0/0', '1.1.0/1'])
+  })
+})
+
+test('what was stable before stays warm until its time, and for ever without one', () => {
+  const warmUntil = (warmUntilMs: number | undefined, nowMs: number) => {
+    const fleet = new Fleet('/x')
+    const previous = { ...ref('0.8.0'), ...(warmUntilMs !== undefined && { warmUntilMs }) }
+    fleet.plan(config(), [{ ...deployment, previous }], view({ nowMs }))
+    return slots(fleet.workers()).includes('churn/0.8.0/0')
+  }
+  expect([warmUntil(1000, 999), warmUntil(1000, 1000), warmUntil(undefined, 1e15)]).toEqual([
+    true,
+    false,
+    true,
+  ])
+})
+
+test('workers of a baseline have identities and sockets of their own', () => {
+  const fleet = new Fleet('/x')
+  const text = 'models: { churn: { initial: 1.0.0 } }'
+  fleet.plan(loadConfig('/x/config/gateway.yaml', text, {}), [rollingIn('stepping', WIDE_POLICY)], view())
+  const targets = fleet.targets('churn')
+  expect(targets.map(({ version, arm }) => [version, arm])).toEqual([
+    ['1.0.0', undefined],
+    ['1.1.0', undefined],
+    ['1.0.0', 'baseline'],
+  ])
+  for (const key of ['id', 'socketPath'] as const)
+    expect(new Set(targets.map((target) => target[key])).size).toBe(3)
+})
+
+test('addresses of a baseline serve that arm alone', async () => {
+  const fleet = new Fleet('/x')
+  const text = `models: { churn: { initial: 1.0.0, runtime: { static: { 1.0.0: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] }, baseline: { 1.0.0: ['http://127.0.0.1:3'] } } } }`
+  fleet.plan(loadConfig('/x/config/gateway.yaml', text, {}), [rollingIn('stepping', WIDE_POLICY)], view())
+  expect(fleet.resolved('churn')).toBe(false)
+  await fleet.resolve()
+  expect(fleet.resolved('churn')).toBe(true)
+  expect(fleet.targets('churn').map(({ origin, arm }) => [origin, arm])).toEqual([
+    ['http://127.0.0.1:1', undefined],
+    ['http://127.0.0.1:2', undefined],
+    ['http://127.0.0.1:3', 'baseline'],
+  ])
+  expect(fleet.workers()).toEqual([])
 })

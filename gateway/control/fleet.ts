@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { log } from '@coalmine/contract/log.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import { comparesLatency, isAA } from '@coalmine/core/rollout/rollout.ts'
 import type { GatewayConfig, ModelConfig } from '../config/gateway-config.ts'
-import type { WorkerReport, WorkerSpec } from '../messages.ts'
+import type { OwnArm, WorkerReport, WorkerSpec } from '../messages.ts'
 import type { Target } from './monitor.ts'
 import { resolveOrigins } from './resolve.ts'
 import { socketPath } from './socket-path.ts'
@@ -16,7 +17,7 @@ export class Fleet {
   readonly #origins = new Map<string, string[]>()
   #resolving = false
   #workers: WorkerSpec[] = []
-  #statics: { model: string; version: string; url: string }[] = []
+  #statics: { model: string; version: string; url: string; arm?: OwnArm }[] = []
 
   constructor(stateFolder: string) {
     this.#folder = join(stateFolder, 'run')
@@ -32,9 +33,12 @@ export class Fleet {
         const wanted = this.#specs(config, model, deployment, view)
         this.#workers.push(...wanted, ...lingering(before, wanted, view))
       } else {
-        for (const [version, urls] of Object.entries(model.runtime.endpoints)) {
+        const { endpoints, baseline } = model.runtime
+        for (const [version, urls] of Object.entries(endpoints))
           for (const url of urls) this.#statics.push({ model: deployment.model, version, url })
-        }
+        for (const [version, urls] of Object.entries(baseline))
+          for (const url of urls)
+            this.#statics.push({ model: deployment.model, version, url, arm: 'baseline' })
       }
     }
   }
@@ -95,18 +99,20 @@ export class Fleet {
   }
 
   allTargets(): Target[] {
-    const own = this.#workers.map(({ id, model, version, socketPath }) => ({
+    const own = this.#workers.map(({ id, model, version, arm, socketPath }) => ({
       id,
       model,
       version,
+      ...(arm && { arm }),
       socketPath,
       origin: 'http://localhost',
     }))
-    const given = this.#statics.flatMap(({ model, version, url }) =>
+    const given = this.#statics.flatMap(({ model, version, arm, url }) =>
       (this.#origins.get(url) ?? []).map((origin) => ({
-        id: `${model}/${version}/${origin}`,
+        id: `${model}/${arm ? `${version}@${arm}` : version}/${origin}`,
         model,
         version,
+        ...(arm && { arm }),
         origin,
       })),
     )
@@ -115,33 +121,32 @@ export class Fleet {
 
   /**
    * Running: stable, canary, previous (for an instant way back), what the configuration keeps and what is being
-   * prepared. Stable first. A faulty version is not started; one that runs already goes on.
+   * prepared; beside them the arms that have workers of their own. Stable first. A faulty version is not started; one
+   * that runs already goes on.
    */
   #specs(
     { modelsFolder }: GatewayConfig,
     { replicas, keep, limits: { bodyBytes, instances } }: ModelConfig,
-    { model, stable, split, previous }: Deployment,
+    deployment: Deployment,
     view: FleetView,
   ): WorkerSpec[] {
-    const versions = [
-      stable?.version,
-      split?.canary.version,
-      previous?.version,
-      ...keep,
-      ...view.preparing(model),
-    ]
-    const running = [...new Set(versions.filter((version) => version !== undefined))]
+    const { model } = deployment
+    const versions = [...versionsOf(deployment, view.nowMs), ...keep, ...view.preparing(model)]
+    const shared = [...new Set(versions)].map((version): Role => ({ version }))
     const settings = { modelsFolder, bodyBytes, instances }
     const generation = createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 6)
-    return running.flatMap((version) =>
+    return [...shared, ...armsOf(deployment)].flatMap(({ version, arm }) =>
       Array.from({ length: replicas }, (_, index) => {
-        const slot = `${model}/${version}/${index}`
-        const name = `${model}-${version}-${index}-${generation}`
+        // A version may be called 1.0.0-baseline, and none has an @ in its name.
+        const role = arm === undefined ? version : `${version}@${arm}`
+        const slot = `${model}/${role}/${index}`
+        const name = `${model}-${role}-${index}-${generation}`
         return {
           id: `${slot}/${generation}`,
           slot,
           model,
           version,
+          ...(arm && { arm }),
           socketPath: socketPath(this.#folder, name),
           ...settings,
         }
@@ -150,8 +155,36 @@ export class Fleet {
   }
 }
 
+interface Role {
+  version: string
+  arm?: OwnArm
+}
+
+function versionsOf({ stable, split, rollout, previous }: Deployment, nowMs: number): string[] {
+  const warm = previous !== undefined && nowMs < (previous.warmUntilMs ?? Number.POSITIVE_INFINITY)
+  return [
+    stable?.version,
+    split?.canary.version,
+    rollout?.canary.version,
+    rollout?.stable.version,
+    warm ? previous.version : undefined,
+  ].filter((version) => version !== undefined)
+}
+
+/** While versions are compared the baseline is stable once more, and so is the canary when stable is tried itself. */
+function armsOf({ rollout }: Deployment): Role[] {
+  if (rollout === undefined) return []
+  const { version } = rollout.stable
+  return [
+    ...(comparesLatency(rollout) ? [{ version, arm: 'baseline' } as const] : []),
+    ...(isAA(rollout) ? [{ version, arm: 'canary' } as const] : []),
+  ]
+}
+
 /** What planning needs to know of the world. */
 export interface FleetView {
+  /** The time of the evidence. */
+  nowMs: number
   healthy(id: string): boolean
   /** Its process runs and was ready, as the supervisor says. */
   running(id: string): boolean

@@ -11,7 +11,7 @@ import { adminApp } from './admin/app.ts'
 import { Control } from './control.ts'
 import { FleetCounts } from './metrics.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
-import { ObservedWeights } from './observed-weight.ts'
+import { RecentTraffic } from './recent-traffic.ts'
 
 /** The control process: store, configuration, health checks, admin API, metrics. Predictions never wait for it. */
 
@@ -23,21 +23,28 @@ const send = (message: DownMessage | ControlRequest) => {
 }
 const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
-const config = await orFatal(() => loadConfig(source.file, source.text, source.env))
+const config = await orFatal(() => loadConfig(source.file, source.text, source.env, source.policies))
 const store = await orFatal(() => openStore(config.store))
-const control = new Control({ config, store, stateFolder: stateFolderOf(config), send })
 const fleet = new FleetCounts()
-const observed = new ObservedWeights()
+const traffic = new RecentTraffic()
+const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
 const own = new OwnMetrics()
 
 process.on('message', (message: SupervisorReport | UpMessage) => {
   switch (message.kind) {
     case 'worker':
       return control.workerReported(message)
+    case 'unclean':
+      return control.rollouts.unclean(message.count)
     case 'endpoint':
       return control.endpointFailed(message)
+    case 'delta':
+      return control.rollouts.accept(message)
+    case 'tripped':
+      return void control.rollouts.tripped(message)
     case 'metrics':
-      return fleet.update(message.incarnation, message.snapshot, performance.now())
+      if (fleet.update(message.incarnation, message.snapshot, performance.now())) traffic.beginAnew()
+      return
   }
 })
 process.on('disconnect', () => void stop())
@@ -48,12 +55,12 @@ const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({ control, observed, token: config.adminToken })),
+    server: httpServer(adminApp({ control, traffic, token: config.adminToken })),
   },
   {
     setting: 'listen.metrics',
     address: config.listen.metrics,
-    server: httpServer(metricsApp({ control, fleet, observed }, own)),
+    server: httpServer(metricsApp({ control, fleet, traffic }, own)),
   },
 ]
 for (const { setting, address, server } of servers) {
@@ -88,7 +95,7 @@ function configChanged(news: ConfigNews): void {
 
 const observing = setInterval(() => {
   const nowMs = performance.now()
-  observed.add(fleet.total(nowMs), nowMs)
+  traffic.add(fleet.total(nowMs), nowMs)
 }, OBSERVE_MS)
 
 // The supervisor may have died before `disconnect` was listened for.

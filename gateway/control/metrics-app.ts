@@ -2,13 +2,26 @@ import { log } from '@coalmine/contract/log.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Control } from './control.ts'
-import { type ArmWeight, type EndpointHealth, exposition, type FleetCounts } from './metrics.ts'
-import type { ObservedWeights } from './observed-weight.ts'
+import {
+  type ArmWeight,
+  type EndpointHealth,
+  exposition,
+  type FleetCounts,
+  fleetMetrics,
+  healthMetrics,
+  type IntakeLosses,
+  lossMetrics,
+  weightMetrics,
+} from './metrics.ts'
+import { DecisionCounts } from './metrics-decisions.ts'
+import { counter, histogram, type MetricFamily } from './metrics-family.ts'
+import { type RunningRollout, rolloutMetrics, runningRollout } from './metrics-rollouts.ts'
+import type { RecentTraffic } from './recent-traffic.ts'
 
 export interface MetricsDeps {
   control: Control
   fleet: FleetCounts
-  observed: ObservedWeights
+  traffic: RecentTraffic
 }
 
 /** Metrics of control itself, beside those that the data processes count. */
@@ -22,6 +35,9 @@ export class OwnMetrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'coalmine_control_' })
+    // Gauges whose names end as only a counter's may; those without the ending, by type, add up to the same.
+    for (const kind of ['handles', 'requests', 'resources'])
+      this.registry.removeSingleMetric(`coalmine_control_nodejs_active_${kind}_total`)
     this.#reloadOk.set(1)
   }
 
@@ -30,13 +46,23 @@ export class OwnMetrics {
   }
 }
 
-export function metricsApp({ control, fleet, observed }: MetricsDeps, own: OwnMetrics): Hono {
+export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMetrics): Hono {
   const app = new Hono()
+  const decisions = new DecisionCounts()
+  control.listen((event) => decisions.add(event))
   app.get('/metrics', async (c) => {
+    const counted = fleet.total(performance.now())
+    const models = Object.keys(control.config.models)
     const text = await exposition(
-      fleet.total(performance.now()),
-      weights(control, observed),
-      health(control),
+      [
+        ...fleetMetrics(counted),
+        ...weightMetrics(weights(control, traffic)),
+        ...healthMetrics(health(control)),
+        ...rolloutMetrics(running(control)),
+        ...decisions.metrics(models),
+        ...lossMetrics(counted, intakes(control)),
+        ...turnMetrics(control),
+      ],
       own.registry,
     )
     return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
@@ -50,20 +76,52 @@ export function metricsApp({ control, fleet, observed }: MetricsDeps, own: OwnMe
   return app
 }
 
-function weights(control: Control, observed: ObservedWeights): ArmWeight[] {
+function weights(control: Control, traffic: RecentTraffic): ArmWeight[] {
   return Object.keys(control.config.models).flatMap((model) => {
-    const { stable, split } = control.deployment(model)
-    if (!stable) return []
-    const of = (arm: string, version: string, configured: number): ArmWeight => {
-      const share = observed.share(model, arm, version)
+    const table = control.tableOf(model)
+    if (table === undefined) return []
+    const { stable, canary } = table
+    // What a split should get also while its canary is not ready for it.
+    const canaryBp = control.deployment(model).split?.weightBp ?? table.weightBp
+    const { baselineBp } = table
+    const of = (arm: string, version: string, configuredBp: number): ArmWeight => {
+      const share = traffic.share(model, arm, version)
+      const configured = configuredBp / 10_000
       return { model, version, arm, configured, ...(share === undefined ? {} : { observed: share }) }
     }
-    const canary = (split?.weightBp ?? 0) / 10_000
     return [
-      of('stable', stable.version, 1 - canary),
-      ...(split ? [of('canary', split.canary.version, canary)] : []),
+      of('stable', stable, 10_000 - canaryBp - baselineBp),
+      ...(baselineBp > 0 ? [of('baseline', stable, baselineBp)] : []),
+      ...(canary === undefined ? [] : [of('canary', canary, canaryBp)]),
     ]
   })
+}
+
+function running(control: Control): RunningRollout[] {
+  return Object.keys(control.config.models).flatMap((model) => {
+    const { rollout } = control.deployment(model)
+    return rollout ? [runningRollout(rollout, control.rollouts.measured(model), control.nowMs())] : []
+  })
+}
+
+function intakes(control: Control): IntakeLosses[] {
+  return Object.keys(control.config.models).flatMap((model) => {
+    const intake = control.rollouts.intake(model)
+    return intake ? [{ model, late: intake.dropped, givenUp: intake.givenUp }] : []
+  })
+}
+
+function turnMetrics({ rollouts: { turnSeconds, failedTurns } }: Control): MetricFamily[] {
+  return [
+    histogram('coalmine_rollout_tick_seconds', 'Time of a turn of the controller, its commit included.', [
+      { ...turnSeconds, labels: {} },
+    ]),
+    counter(
+      'coalmine_rollout_tick_failures_total',
+      'Turns of the controller that could not be finished, as the store failed. Predictions go on.',
+      [{ value: failedTurns, labels: {} }],
+    ),
+  ]
 }
 
 function health(control: Control): EndpointHealth[] {

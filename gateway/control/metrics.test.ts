@@ -1,7 +1,16 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { LATENCY_BOUNDS_SECONDS, Recorder } from '../data/recorder.ts'
-import { addSnapshots, exposition, FleetCounts } from './metrics.ts'
+import type { Snapshot } from '../messages.ts'
+import {
+  addSnapshots,
+  exposition,
+  FleetCounts,
+  fleetMetrics,
+  healthMetrics,
+  lossMetrics,
+  weightMetrics,
+} from './metrics.ts'
 
 function recorded(work: (recorder: Recorder) => void) {
   const recorder = new Recorder()
@@ -22,7 +31,7 @@ const one = recorded((r) => {
 
 test('snapshots add up in any order and grouping', () => {
   const two = recorded((r) => r.arm('churn', 'stable', '1.0.0', [0, 1]).record('timeout', 20_000))
-  const sorted = (s: typeof one) =>
+  const sorted = (s: Snapshot) =>
     JSON.stringify({ ...s, arms: s.arms.toSorted((a, b) => a.arm.localeCompare(b.arm)) })
   expect(sorted(addSnapshots([one, two, one]))).toBe(sorted(addSnapshots([addSnapshots([two, one]), one])))
   expect(addSnapshots([one, one]).arms[0]).toMatchObject({ outcomes: { ok: 2, error: 2 }, scoreSum: 3.04 })
@@ -43,16 +52,17 @@ test('however many processes come and go, no count is lost', () => {
 })
 
 test('the exposition has counters, cumulative buckets and weights', async () => {
+  const weights = [{ model: 'churn', version: '1.1.0', arm: 'canary', configured: 0.1, observed: 0.0987 }]
+  const health = [{ model: 'churn', version: '1.1.0', healthy: 1, unhealthy: 0 }]
   const text = await exposition(
-    one,
-    [{ model: 'churn', version: '1.1.0', arm: 'canary', configured: 0.1, observed: 0.0987 }],
-    [{ model: 'churn', version: '1.1.0', healthy: 1, unhealthy: 0 }],
+    [...fleetMetrics(one), ...weightMetrics(weights), ...healthMetrics(health)],
     new Registry(),
   )
   const labels = 'model="churn",version="1.1.0",arm="canary"'
   for (const line of [
     `coalmine_requests_total{${labels},outcome="ok"} 1`,
     `coalmine_requests_total{${labels},outcome="error"} 1`,
+    `coalmine_requests_total{${labels},outcome="invalid"} 0`,
     `coalmine_request_duration_seconds_bucket{${labels},le="0.0025"} 0`,
     `coalmine_request_duration_seconds_bucket{${labels},le="0.005"} 1`,
     `coalmine_request_duration_seconds_bucket{${labels},le="0.75"} 2`,
@@ -70,6 +80,24 @@ test('the exposition has counters, cumulative buckets and weights', async () => 
   ]) {
     expect(text).toContain(`${line}\n`)
   }
+})
+
+test('what recordings lost adds up over processes, beside what control could not use', async () => {
+  const losing = recorded((r) => Object.assign(r.losses('churn'), { unrecorded: 3, dropped: 1 }))
+  const fleet = new FleetCounts()
+  fleet.update('a', losing, 0)
+  fleet.update('b', losing, 0)
+  const text = await exposition(
+    lossMetrics(fleet.total(0), [{ model: 'churn', late: 4, givenUp: 5 }]),
+    new Registry(),
+  )
+  for (const [why, value] of [
+    ['unrecorded', 6],
+    ['dropped', 2],
+    ['late', 4],
+    ['given-up', 5],
+  ])
+    expect(text).toContain(`coalmine_evidence_dropped_total{model="churn",why="${why}"} ${value}\n`)
 })
 
 test('a latency is counted under the smallest bound that holds it', () => {

@@ -1,15 +1,7 @@
-import { type Counts, histogramSamples, type Labels, type Sample } from '@coalmine/contract/histogram.ts'
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import { LATENCY_BOUNDS_SECONDS, OUTCOMES, scoreBounds } from '../data/recorder.ts'
 import type { ArmCounts, Snapshot } from '../messages.ts'
-
-interface Metric {
-  name: string
-  help: string
-  type: 'counter' | 'histogram' | 'gauge'
-  values: Sample[]
-  aggregator: 'sum'
-}
+import { counter, gauge, histogram, type MetricFamily } from './metrics-family.ts'
 
 /** A data process sends each second; what one silent this long had in flight is gone. */
 const SILENT_MS = 10_000
@@ -22,15 +14,17 @@ const MAX_PROCESSES = 64
  */
 export class FleetCounts {
   readonly #processes = new Map<string, { snapshot: Snapshot; heardMs: number }>()
-  #ended: Snapshot = { arms: [], responses: [], unrouted: [], inFlight: 0 }
+  #ended: Snapshot = { arms: [], responses: [], unrouted: [], recordings: [], inFlight: 0 }
 
-  update(incarnation: string, snapshot: Snapshot, nowMs: number): void {
-    this.#processes.delete(incarnation)
+  /** @returns whether the process was not known before: what it counted until now did not happen lately */
+  update(incarnation: string, snapshot: Snapshot, nowMs: number): boolean {
+    const isNew = !this.#processes.delete(incarnation)
     this.#processes.set(incarnation, { snapshot, heardMs: nowMs })
-    if (this.#processes.size <= MAX_PROCESSES) return
+    if (this.#processes.size <= MAX_PROCESSES) return isNew
     const [oldest] = this.#processes.keys()
     this.#ended = { ...addSnapshots([this.#ended, this.#processes.get(oldest!)!.snapshot]), inFlight: 0 }
     this.#processes.delete(oldest!)
+    return isNew
   }
 
   total(nowMs: number): Snapshot {
@@ -57,6 +51,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       snapshots.flatMap((s) => s.unrouted),
       (u) => u.reason,
       (a, b) => ({ ...a, count: a.count + b.count }),
+    ),
+    recordings: sumBy(
+      snapshots.flatMap((s) => s.recordings),
+      (r) => r.model,
+      (a, b) => ({ ...a, unrecorded: a.unrecorded + b.unrecorded, dropped: a.dropped + b.dropped }),
     ),
     inFlight: snapshots.reduce((sum, s) => sum + s.inFlight, 0),
   }
@@ -100,19 +99,13 @@ export interface EndpointHealth {
   unhealthy: number
 }
 
-/** The exposition of `/metrics`: fleet counts, weights, endpoint health, and control's own process metrics. */
-export async function exposition(
-  fleet: Snapshot,
-  weights: readonly ArmWeight[],
-  health: readonly EndpointHealth[],
-  own: Registry,
-): Promise<string> {
-  const metrics = [...fleetMetrics(fleet), ...weightMetrics(weights), ...healthMetrics(health)]
-  const ownJson = (await own.getMetricsAsJSON()) as unknown as Metric[]
-  return AggregatorRegistry.aggregate([metrics, ownJson] as never).metrics()
+/** The exposition of `/metrics`: what is given, and control's own process metrics. */
+export async function exposition(families: readonly MetricFamily[], own: Registry): Promise<string> {
+  const ownJson = (await own.getMetricsAsJSON()) as unknown as MetricFamily[]
+  return AggregatorRegistry.aggregate([families, ownJson] as never).metrics()
 }
 
-function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): Metric[] {
+export function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): MetricFamily[] {
   const labelsOf = ({ model, version, arm }: ArmCounts) => ({ model, version, arm })
   return [
     counter(
@@ -161,7 +154,7 @@ function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot): Metric
   ]
 }
 
-function weightMetrics(weights: readonly ArmWeight[]): Metric[] {
+export function weightMetrics(weights: readonly ArmWeight[]): MetricFamily[] {
   const of = ({ model, version, arm }: ArmWeight) => ({ model, version, arm })
   return [
     gauge(
@@ -177,7 +170,7 @@ function weightMetrics(weights: readonly ArmWeight[]): Metric[] {
   ]
 }
 
-function healthMetrics(health: readonly EndpointHealth[]): Metric[] {
+export function healthMetrics(health: readonly EndpointHealth[]): MetricFamily[] {
   return [
     gauge(
       'coalmine_endpoints',
@@ -190,15 +183,31 @@ function healthMetrics(health: readonly EndpointHealth[]): Metric[] {
   ]
 }
 
-function counter(name: string, help: string, values: Sample[]): Metric {
-  return { name, help, type: 'counter', values, aggregator: 'sum' }
+/** Windows of a running rollout that control itself could not use. */
+export interface IntakeLosses {
+  model: string
+  /** They came when their second was released already, or from a recorder that was given up. */
+  late: number
+  /** No tick could be committed for so long. */
+  givenUp: number
 }
 
-function gauge(name: string, help: string, values: Sample[]): Metric {
-  return { name, help, type: 'gauge', values, aggregator: 'sum' }
-}
-
-function histogram(name: string, help: string, series: readonly (Counts & { labels: Labels })[]): Metric {
-  const values = series.flatMap((counts) => histogramSamples(name, counts, counts.labels))
-  return { name, help, type: 'histogram', values, aggregator: 'sum' }
+export function lossMetrics({ recordings }: Snapshot, intakes: readonly IntakeLosses[]): MetricFamily[] {
+  const series = (model: string, why: string, value: number) => ({ value, labels: { model, why } })
+  return [
+    counter(
+      'coalmine_evidence_dropped_total',
+      'What no comparison rests on, with all arms: requests not recorded, outcomes and windows too late, seconds given up.',
+      [
+        ...recordings.flatMap(({ model, unrecorded, dropped }) => [
+          series(model, 'unrecorded', unrecorded),
+          series(model, 'dropped', dropped),
+        ]),
+        ...intakes.flatMap(({ model, late, givenUp }) => [
+          series(model, 'late', late),
+          series(model, 'given-up', givenUp),
+        ]),
+      ],
+    ),
+  ]
 }

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, Pool } from 'undici'
+import type { OwnArm } from '../messages.ts'
 import { afterCheck, type Health, UNCHECKED } from './health.ts'
 import { type ProbeAnswer, probe } from './probe.ts'
 
@@ -7,6 +8,8 @@ export interface Target {
   id: string
   model: string
   version: string
+  /** It serves this arm of a rollout alone. */
+  arm?: OwnArm
   origin: string
   socketPath?: string
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { log } from '@coalmine/contract/log.ts'
 import { httpServer } from '../http-server.ts'
-import type { DataMessage, UpMessage } from '../messages.ts'
+import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
 import { dataApp } from './app.ts'
 import { Connections } from './connections.ts'
 import { DataPlane } from './data-plane.ts'
@@ -14,7 +14,7 @@ const FLUSH_MS = 200
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
 
-const send = (message: UpMessage | { kind: 'serving' | 'ready' }) => {
+const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' }) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
   if (process.connected) process.send?.(message, () => {})
 }
@@ -28,6 +28,7 @@ let ending = false
 process.on('message', (message: DataMessage, socket?: Socket) => {
   switch (message.kind) {
     case 'connection':
+      send({ kind: 'taken', number: message.number })
       // Gone already if the client left on the way here.
       if (socket) connections.adopt(socket)
       return

@@ -111,7 +111,7 @@ export class Recorder {
     return kept
   }
 
-  snapshot(): Snapshot & { recordings: ({ model: string } & Losses)[] } {
+  snapshot(): Snapshot {
     return {
       arms: [...this.#arms.values()].map((arm) => arm.counts()),
       responses: [...this.#responses.values()],

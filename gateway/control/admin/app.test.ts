@@ -1,80 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadConfig } from '../../config/load-config.ts'
-import type { ControlRequest, DownMessage } from '../../messages.ts'
-import { MemoryStore } from '../../store/memory.ts'
-import { answering, upstream } from '../../testing/upstream.ts'
-import { Control } from '../control.ts'
-import { ObservedWeights } from '../observed-weight.ts'
-import { adminApp } from './app.ts'
+import { StoreError } from '../../store/rollout-store.ts'
+import { admin } from './testing/admin.ts'
 
-const MODELS = fileURLToPath(new URL('../../../models', import.meta.url))
-const NOBODY = 'http://127.0.0.1:1'
-const config = (origin: string) => `
-store: 'memory:'
-modelsFolder: ${MODELS}
-models:
-  churn:
-    initial: 1.0.0
-    version: 1.1.0
-    policy: none
-    weight: 10
-    runtime: { static: { 1.0.0: ['${origin}'], 1.1.0: ['${NOBODY}'], 1.2.0: ['${origin}'] } }
-`
-
-let folder: string
-let control: Control
-let open: ReturnType<typeof adminApp>
-let worker: Awaited<ReturnType<typeof upstream>>
-let sent: (DownMessage | ControlRequest)[]
+let api: Awaited<ReturnType<typeof admin>>
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'coalmine-admin-'))
-  sent = []
-  // Ready, and of another make: it has no /manifest.
-  worker = await upstream((incoming, outgoing, seen) =>
-    answering({}, incoming.url === '/manifest' ? 404 : 200)(incoming, outgoing, seen),
-  )
-  control = new Control({
-    config: loadConfig(join(folder, 'config/gateway.yaml'), config(worker.origin), {}),
-    store: new MemoryStore(),
-    stateFolder: folder,
-    send: (message) => sent.push(message),
-  })
-  await control.start()
-  open = adminApp({ control, observed: new ObservedWeights(), token: undefined })
+  api = await admin({ fields: 'initial: 1.0.0\n    version: 1.1.0\n    policy: none\n    weight: 10' })
 })
-afterEach(async () => {
-  control.close()
-  await worker.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterEach(() => api.close())
 
-interface Call {
-  json?: unknown
-  headers?: Record<string, string>
-  token?: string
-}
-
-async function call(method: string, path: string, { json, headers, token }: Call = {}) {
-  const app = token === undefined ? open : adminApp({ control, observed: new ObservedWeights(), token })
-  const response = await app.request(`http://localhost:8090${path}`, {
-    method,
-    headers: {
-      host: 'localhost:8090',
-      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    ...(json === undefined ? {} : { body: typeof json === 'string' ? json : JSON.stringify(json) }),
-  })
-  const text = await response.text()
-  // biome-ignore lint/suspicious/noExplicitAny: tests read answers as they come
-  const body: any = text.startsWith('{') ? JSON.parse(text) : text
-  return { status: response.status, headers: response.headers, body }
-}
+const call: typeof api.call = (...of) => api.call(...of)
 
 const weight = (weightPercent: unknown, headers: Record<string, string> = { 'if-match': '"2"' }) =>
   call('PUT', '/api/v1/models/churn/rollout/weight', { json: { weightPercent, reason: 'test' }, headers })
@@ -123,7 +58,7 @@ describe('a change of the weight', () => {
   test('is what the data processes hear of next', async () => {
     // The canary has not been ready, so it is given nothing yet.
     await weight(33)
-    const table = sent.filter((message) => message.kind === 'table').at(-1)
+    const table = api.sent.filter((message) => message.kind === 'table').at(-1)
     expect(table).toMatchObject({ table: { stable: '1.0.0', canary: '1.1.0', weightBp: 0, revision: 3 } })
   })
 })
@@ -189,14 +124,14 @@ test('a change has at most 64 KiB', async () => {
 test('what the file waited for during a freeze does not undo what a person decided meanwhile', async () => {
   const freeze = (frozen: boolean) => call('PUT', '/api/v1/freeze', { json: { frozen, reason: 'incident' } })
   await freeze(true)
-  const edited = config(worker.origin).replace('weight: 10', 'weight: 60')
-  await control.reconfigure(loadConfig(join(folder, 'config/gateway.yaml'), edited, {}))
+  const edited = api.configure(api.text.replace('weight: 10', 'weight: 60'))
+  await api.control.reconfigure(edited)
   expect((await call('GET', '/api/v1/models/churn')).body.pending).toEqual([
     expect.stringContaining('freeze'),
   ])
   expect((await weight(3)).status).toBe(200)
   await freeze(false)
-  await control.reconfigure(loadConfig(join(folder, 'config/gateway.yaml'), edited, {}))
+  await api.control.reconfigure(edited)
   const { body } = await call('GET', '/api/v1/models/churn')
   expect([body.split.weightPercent.configured, body.drift]).toEqual([3, [expect.stringContaining('60 %')]])
 })
@@ -235,6 +170,16 @@ test.each([
   const answer = await call(method, path, json === undefined ? {} : { json })
   expect(answer.body).toMatchObject({ status, code, detail: expect.any(String) })
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
+})
+
+test('of a store that fails nobody is told more than that', async () => {
+  api.store.freeze = () => Promise.reject(new StoreError('/srv/secret/coalmine.db is locked'))
+  const answer = await call('GET', '/api/v1/models')
+  expect(answer.body).toMatchObject({ status: 503, code: 'store-unavailable' })
+  api.store.freeze = () => Promise.reject(new TypeError('undefined is not a function at /srv/secret'))
+  const other = await call('GET', '/api/v1/models')
+  expect(other.body).toMatchObject({ status: 500, code: 'internal', detail: 'unexpected error' })
+  expect(JSON.stringify([answer.body, other.body])).not.toContain('secret')
 })
 
 describe('who may speak', () => {

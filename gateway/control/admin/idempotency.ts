@@ -1,10 +1,16 @@
 import type { RememberedAnswer, RolloutStore } from '../../store/rollout-store.ts'
 
+/** What a change answers with. */
+export interface Answer {
+  readonly status: 200 | 201
+  readonly body: object
+}
+
 /** Gives a request's answer: that of `work`, or the one that its key has already. */
 export type Repeatable = (
   key: string | undefined,
   fingerprint: string,
-  work: () => Promise<object>,
+  work: () => Promise<Answer>,
 ) => Promise<RememberedAnswer>
 
 /**
@@ -14,7 +20,10 @@ export type Repeatable = (
 export function repeatable(store: RolloutStore): Repeatable {
   const running = new Map<string, Promise<RememberedAnswer>>()
   return async (key, fingerprint, work) => {
-    const fresh = async () => ({ fingerprint, status: 200, body: JSON.stringify(await work()) })
+    const fresh = async () => {
+      const { status, body } = await work()
+      return { fingerprint, status, body: JSON.stringify(body) }
+    }
     if (key === undefined) return fresh()
     const known = await store.recall(key, Date.now())
     if (known) return known

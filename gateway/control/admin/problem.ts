@@ -9,6 +9,8 @@ export const STATUS = {
   'host-not-allowed': 403,
   'model-unknown': 404,
   'version-unknown': 404,
+  'rollout-unknown': 404,
+  'decision-unknown': 404,
   'not-found': 404,
   'revision-stale': 412,
   'revision-required': 428,
@@ -20,12 +22,28 @@ export const STATUS = {
   'already-deployed': 409,
   'not-deployed': 409,
   'split-running': 409,
+  'rollout-running': 409,
   'no-split': 409,
+  'no-rollout': 409,
+  'already-judged': 409,
+  'cannot-be-decided': 409,
+  'contract-breaks': 409,
+  'nothing-to-retry': 409,
+  'policy-unknown': 422,
+  'policy-invalid': 422,
+  finished: 409,
+  'wrong-phase': 409,
+  'last-step': 409,
+  'needs-restart': 409,
+  'needs-retry': 409,
+  'only-measures': 409,
   'no-previous': 409,
   'canary-is-stable': 409,
   'weight-out-of-range': 422,
   unchanged: 409,
   internal: 500,
+  'store-unavailable': 503,
+  'too-many-streams': 503,
 } as const
 export type ProblemCode = keyof typeof STATUS
 
@@ -38,17 +56,27 @@ export const problemSchema = z
     code: z.enum(Object.keys(STATUS) as [ProblemCode, ...ProblemCode[]]),
     detail: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    reasons: z
+      .array(z.string())
+      .optional()
+      .openapi({ description: 'Each reason by itself, where there can be several.' }),
   })
   .openapi('Problem')
 
+interface Details {
+  readonly headers?: Record<string, string>
+  readonly errors?: readonly { path: string; message: string }[]
+  readonly reasons?: readonly string[]
+}
+
 export class AdminProblem extends Error {
   readonly code: ProblemCode
-  readonly headers: Record<string, string>
+  readonly details: Details
 
-  constructor(code: ProblemCode, message: string, headers: Record<string, string> = {}) {
+  constructor(code: ProblemCode, message: string, details: Details = {}) {
     super(message)
     this.code = code
-    this.headers = headers
+    this.details = details
   }
 }
 
@@ -56,10 +84,7 @@ export function problem(
   c: Context,
   code: ProblemCode,
   detail: string,
-  {
-    headers = {},
-    errors,
-  }: { headers?: Record<string, string>; errors?: { path: string; message: string }[] } = {},
+  { headers = {}, errors, reasons }: Details = {},
 ): Response {
   const status = STATUS[code]
   const body = {
@@ -69,6 +94,7 @@ export function problem(
     code,
     detail,
     ...(errors && { errors }),
+    ...(reasons && { reasons }),
   }
   return c.body(JSON.stringify(body), status, { ...headers, 'content-type': 'application/problem+json' })
 }

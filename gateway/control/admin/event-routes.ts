@@ -1,0 +1,119 @@
+import { log } from '@coalmine/contract/log.ts'
+import type { HttpBindings } from '@hono/node-server'
+import { createRoute, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import { type AdminContext, known } from './context.ts'
+import { EventFeed, type Reader } from './event-feed.ts'
+import { AdminProblem } from './problem.ts'
+import { evaluationView } from './rollout-view.ts'
+import { problems } from './route.ts'
+
+const READERS_MAX = 64
+
+const EVENTS = createRoute({
+  method: 'get',
+  path: '/api/v1/events',
+  tags: ['events'],
+  summary: 'What happens, as server-sent events',
+  description:
+    '`decision` and `freeze` have the id of the record: whoever comes back with the last one (`Last-Event-ID`, or ' +
+    '`after` at first) misses nothing and gets nothing twice. `evaluation` says at most once a second what a running ' +
+    'rollout knows; it is not kept. A comment comes at least every 15 seconds. Who does not read is cut.',
+  request: {
+    query: z.object({
+      model: z.string().optional().openapi({ description: 'Only this model, and the freeze.' }),
+      after: z.coerce.number().int().min(0).optional().openapi({ description: '0: from the beginning.' }),
+    }),
+    headers: z.object({
+      'last-event-id': z
+        .string()
+        .regex(/^\d{1,15}$/)
+        .optional(),
+    }),
+  },
+  responses: {
+    200: { description: 'A stream without an end', content: { 'text/event-stream': { schema: z.string() } } },
+    ...problems(['unauthorized', 'host-not-allowed', 'model-unknown', 'invalid-request', 'too-many-streams']),
+  },
+})
+
+/** What happens, as it happens. */
+export function eventRoutes({ app, ...seen }: AdminContext): void {
+  const { control } = seen
+  const feed = new EventFeed({
+    store: control.store,
+    evaluations: () =>
+      Object.keys(control.config.models).flatMap((model) => {
+        const { rollout } = control.deployment(model)
+        if (rollout === undefined) return []
+        const { serial, revision, evaluation } = rollout
+        const state = `${serial}/${revision}/${evaluation}`
+        return [{ model, state, view: () => evaluationView(seen, rollout) }]
+      }),
+  })
+  const running = whileRead(feed, (listener) => control.listen(listener))
+
+  app.openapi(EVENTS, (c) => {
+    const { model, after } = c.req.valid('query')
+    if (model !== undefined) known(control, model)
+    const last = c.req.valid('header')['last-event-id']
+    // A browser that comes back still asks with the address that it began with.
+    const from = last === undefined ? after : Number(last)
+    // It is asked for the headers alone, and nobody would read what follows.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' }) as never
+    if (feed.readers >= READERS_MAX)
+      throw new AdminProblem('too-many-streams', `at most ${READERS_MAX} connections can read events`)
+    return streamSSE(c, async (stream) => {
+      const ended = new AbortController()
+      stream.onAbort(() => ended.abort())
+      const wanted = { ...(from !== undefined && { after: from }), ...(model !== undefined && { model }) }
+      running.begin()
+      try {
+        await feed.follow({ ...wanted, ...readerOf(c, stream) }, ended.signal)
+      } catch (error) {
+        // Whoever reads comes back, and goes on where it was.
+        log.warn('a stream of events ended', { error: (error as Error).message })
+      } finally {
+        running.end()
+      }
+    }) as never
+  })
+}
+
+function readerOf(c: Context, stream: SSEStreamingApi): Pick<Reader, 'write' | 'cut'> {
+  return {
+    write: (event) => (event === 'heartbeat' ? stream.write(': \n\n') : stream.writeSSE({ ...event })),
+    cut: () => {
+      const { outgoing } = c.env as Partial<HttpBindings>
+      outgoing?.destroy()
+      stream.abort()
+    },
+  }
+}
+
+/** The feed hears of news and of seconds while somebody reads. */
+function whileRead(feed: EventFeed, listen: (listener: () => void) => () => void) {
+  let readers = 0
+  let stop = () => {}
+  const look = () =>
+    void feed.look().catch((error: Error) => log.warn('events wait for the store', { error: error.message }))
+  return {
+    begin(): void {
+      if (readers++ > 0) return
+      const unlisten = listen(look)
+      // A freeze, or another process, tells nobody.
+      const timer = setInterval(() => {
+        feed.second()
+        look()
+      }, 1000)
+      stop = () => {
+        unlisten()
+        clearInterval(timer)
+      }
+    },
+    end(): void {
+      if (--readers === 0) stop()
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { STATUS } from './problem.ts'
+import { admin } from './testing/admin.ts'
+
+interface Operation {
+  readonly summary: string
+  readonly tags: readonly string[]
+  readonly parameters?: readonly { name: string; in: string; required?: boolean }[]
+  readonly requestBody?: { readonly content: Record<string, unknown> }
+  readonly responses: Record<string, { description: string; content?: Record<string, { schema?: unknown }> }>
+}
+
+let api: Awaited<ReturnType<typeof admin>>
+// biome-ignore lint/suspicious/noExplicitAny: a document as it comes
+let document: any
+let operations: { method: string; path: string; operation: Operation }[]
+
+beforeAll(async () => {
+  api = await admin()
+  document = (await api.call('GET', '/api/openapi.json')).body
+  operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(
+    ([path, of]) => Object.entries(of).map(([method, operation]) => ({ method, path, operation })),
+  )
+})
+afterAll(() => api.close())
+
+/** Every `$ref` of the document. */
+function refs(node: unknown): string[] {
+  if (typeof node !== 'object' || node === null) return []
+  return Object.entries(node).flatMap(([key, value]) => (key === '$ref' ? [String(value)] : refs(value)))
+}
+
+describe('the description of the API', () => {
+  test('names only what it holds', () => {
+    const held = (ref: string) =>
+      ref
+        .replace(/^#\//, '')
+        .split('/')
+        .reduce((node, key) => node?.[key], document)
+    expect(refs(document).filter((ref) => held(ref) === undefined)).toEqual([])
+    expect(refs(document).length).toBeGreaterThan(20)
+  })
+
+  test('says of each route what it is for, what it takes and what it gives', () => {
+    for (const { method, path, operation } of operations) {
+      const where = `${method} ${path}`
+      expect(operation.summary, where).toMatch(/\w/)
+      expect(operation.tags, where).toHaveLength(1)
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+      const given = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path')
+      expect(
+        given.map(({ name }) => name),
+        where,
+      ).toEqual(named)
+      expect(
+        given.every(({ required }) => required),
+        where,
+      ).toBe(true)
+      expect(operation.requestBody !== undefined, where).toBe(method !== 'get')
+      const answers = Object.entries(operation.responses)
+      expect(answers[0]![0], where).toMatch(/^20[01]$/)
+      for (const [status, { description, content }] of answers) {
+        expect(description, `${where} ${status}`).toMatch(/\w/)
+        expect(Object.values(content!)[0]!.schema, `${where} ${status}`).toBeDefined()
+      }
+    }
+  })
+
+  test('has each code at its own status, and all of them in the enum', () => {
+    const codes = document.components.schemas.Problem.properties.code.enum as (keyof typeof STATUS)[]
+    expect(codes.toSorted()).toEqual(Object.keys(STATUS).toSorted())
+    const documented = new Set<string>()
+    for (const { operation } of operations)
+      for (const [status, { description, content }] of Object.entries(operation.responses)) {
+        if (!content?.['application/problem+json']) continue
+        for (const [, code] of description.matchAll(/`([a-z-]+)`/g)) {
+          documented.add(code!)
+          expect(STATUS[code as keyof typeof STATUS], code).toBe(Number(status))
+        }
+      }
+    // Of what is no route, of what only the file asks for, and of a rollout that is over and stored all the same.
+    const never = ['not-found', 'already-deployed', 'needs-restart', 'finished']
+    expect(codes.filter((code) => !documented.has(code)).toSorted()).toEqual(never.toSorted())
+  })
+
+  test('has every route of the operator', () => {
+    expect(
+      operations.map(({ method, path }) => `${method.toUpperCase()} ${path.slice(7)}`).toSorted(),
+    ).toEqual([
+      'GET /events',
+      'GET /freeze',
+      'GET /models',
+      'GET /models/{model}',
+      'GET /models/{model}/decisions',
+      'GET /models/{model}/decisions/{id}',
+      'GET /models/{model}/rollout',
+      'GET /models/{model}/rollouts',
+      'GET /models/{model}/rollouts/{serial}',
+      'POST /models/{model}/rollback',
+      'POST /models/{model}/rollout',
+      'POST /models/{model}/rollout/abort',
+      'POST /models/{model}/rollout/advance',
+      'POST /models/{model}/rollout/approve',
+      'POST /models/{model}/rollout/pause',
+      'POST /models/{model}/rollout/promote',
+      'POST /models/{model}/rollout/restart',
+      'POST /models/{model}/rollout/resume',
+      'POST /models/{model}/rollout/retry',
+      'PUT /freeze',
+      'PUT /models/{model}/rollout/weight',
+      'PUT /models/{model}/stable',
+    ])
+  })
+})

@@ -1,0 +1,184 @@
+import { type ArmTally, totalOf } from '@coalmine/core/evidence/tally.ts'
+import { decide } from '@coalmine/core/rollout/decide.ts'
+import type { VersionRef } from '@coalmine/core/rollout/deployment.ts'
+import type { Phase } from '@coalmine/core/rollout/phase.ts'
+import { isAA, type Rollout, sharesOf } from '@coalmine/core/rollout/rollout.ts'
+import type { Control } from '../control.ts'
+import type { RecentTraffic } from '../recent-traffic.ts'
+import { type Reading, readingsOf } from '../rollouts/readings.ts'
+import { iso, percent, percentOf } from './units.ts'
+
+/** What the views of what runs are made from. */
+export interface Seen {
+  readonly control: Control
+  readonly traffic: RecentTraffic
+}
+
+/** The running rollout in short; null without one. */
+export function rolloutBrief(seen: Seen, model: string) {
+  const { rollout } = seen.control.deployment(model)
+  return rollout === undefined ? null : brief(seen, rollout)
+}
+
+/** The running rollout in full; null without one. */
+export function rolloutView(seen: Seen, model: string) {
+  const { control } = seen
+  const { rollout } = control.deployment(model)
+  if (rollout === undefined) return null
+  return {
+    ...brief(seen, rollout),
+    risks: risksOf(rollout),
+    counts: countsOf(rollout),
+    evidence: evidenceOf(control, rollout),
+    readings: readingsNow(control, rollout).map(readingView),
+  }
+}
+
+/** A rollout as the record keeps it, also while it runs. */
+export function rolloutSummary(rollout: Rollout, nowMs: number) {
+  const { model, serial, attempt, stable, canary, policy, startedAtMs, actor, phase } = rollout
+  const end = phase.kind === 'finished' ? phase : undefined
+  return {
+    model,
+    serial,
+    attempt,
+    stable: versionView(stable),
+    canary: versionView(canary),
+    policy: { name: policy.name, hash: policy.hash },
+    outcome: end?.outcome ?? null,
+    because: end?.because ?? null,
+    startedAt: iso(startedAtMs),
+    startedBy: actor,
+    finishedAt: end ? iso(end.sinceMs) : null,
+    durationSeconds: Math.round(((end?.sinceMs ?? nowMs) - startedAtMs) / 1000),
+    risks: risksOf(rollout),
+    counts: countsOf(rollout),
+  }
+}
+
+/** What an evaluation found, for those who watch. */
+export function evaluationView({ control }: Seen, rollout: Rollout) {
+  const { model, serial, revision, evaluation, evaluatedMs, phase } = rollout
+  return {
+    model,
+    serial,
+    revision,
+    evaluation,
+    at: iso(evaluatedMs),
+    phase: phaseView(phase),
+    waitsFor: waitsFor(control, rollout),
+    readings: readingsNow(control, rollout).map(({ name, acts, verdict, observed }) => ({
+      name,
+      acts,
+      verdict,
+      observed: observed ?? null,
+    })),
+  }
+}
+
+/** Without what is stored beside it. */
+export function versionView({ version, digest }: VersionRef): VersionRef {
+  return { version, digest }
+}
+
+function brief({ control, traffic }: Seen, rollout: Rollout) {
+  const { model, serial, attempt, stable, canary, policy, evaluation, evaluatedMs, startedAtMs } = rollout
+  const { weightBp, baselineBp } = sharesOf(rollout)
+  const weight = (arm: string, version: string, bp: number) => ({
+    configured: percent(bp),
+    observed: percentOf(traffic.share(model, arm, version)),
+  })
+  return {
+    serial,
+    attempt,
+    stable: versionView(stable),
+    canary: versionView(canary),
+    measures: isAA(rollout),
+    policy: { name: policy.name, hash: policy.hash },
+    phase: phaseView(rollout.phase),
+    steps: policy.steps.length,
+    weightPercent: {
+      stable: weight('stable', stable.version, 10_000 - weightBp - baselineBp),
+      baseline: weight('baseline', stable.version, baselineBp),
+      canary: weight('canary', canary.version, weightBp),
+    },
+    waitsFor: waitsFor(control, rollout),
+    evaluation,
+    evaluatedAt: iso(evaluatedMs),
+    startedAt: iso(startedAtMs),
+    startedBy: rollout.actor,
+  }
+}
+
+/** What the controller says now: a person may have changed the phase since it looked last. */
+function waitsFor(control: Control, { model, phase, policy, deadlineFromMs }: Rollout): string | null {
+  const situation = control.rollouts.situation(model)
+  if (situation === undefined) return null
+  return decide({ ...situation, phase, deadlineFromMs, nowMs: control.nowMs() }, policy).because
+}
+
+function phaseView(phase: Phase) {
+  const since = iso(phase.sinceMs)
+  switch (phase.kind) {
+    case 'preparing':
+      return { kind: phase.kind, since }
+    case 'stepping':
+      return { kind: phase.kind, since, ...atStep(phase), approvedBy: phase.approvedBy ?? null }
+    case 'awaiting-approval':
+      return { kind: phase.kind, since, ...atStep(phase) }
+    case 'paused':
+      return { kind: phase.kind, since, ...atStep(phase), actor: phase.actor, reason: phase.reason }
+    case 'held':
+      return { kind: phase.kind, since, ...atStep(phase), cause: phase.cause, reason: phase.reason }
+    case 'promoting':
+      return { kind: phase.kind, since, weightPercent: percent(phase.weightBp), proven: phase.proven }
+    case 'watching':
+      return { kind: phase.kind, since, weightPercent: percent(phase.weightBp), until: iso(phase.untilMs) }
+    case 'finished':
+      throw new RangeError('a deployment holds no rollout that is over')
+  }
+}
+
+function atStep({ step, weightBp }: { readonly step: number; readonly weightBp: number }) {
+  return { step: step + 1, weightPercent: percent(weightBp) }
+}
+
+function risksOf({ policy: { risk }, falseRollbackSpent, falsePromotionSpent }: Rollout) {
+  return {
+    falseRollback: { allowed: risk.falseRollback, spent: falseRollbackSpent },
+    falsePromotion: { allowed: risk.falsePromotion, spent: falsePromotionSpent },
+  }
+}
+
+function countsOf({ evidence: { tally } }: Rollout): Record<'stable' | 'baseline' | 'canary', ArmTally> {
+  return {
+    stable: totalOf(tally, 'control'),
+    baseline: totalOf(tally, 'baseline'),
+    canary: totalOf(tally, 'canary'),
+  }
+}
+
+function evidenceOf(control: Control, { model, evidence: { cursor } }: Rollout) {
+  const nowMs = control.nowMs()
+  return {
+    isFresh: control.rollouts.situation(model)?.evidenceIsFresh ?? null,
+    processesHeard: control.rollouts.intake(model)?.recent(nowMs) ?? 0,
+    processes: control.config.processes,
+    lagSeconds: Number.isFinite(cursor.early)
+      ? Math.max(0, Math.round(nowMs / 1000 - (cursor.early + 1)))
+      : null,
+  }
+}
+
+function readingsNow(control: Control, rollout: Rollout): readonly Reading[] {
+  return readingsOf(rollout, control.rollouts.measured(rollout.model), control.nowMs())
+}
+
+function readingView({ observed, promotion, secondsToDecide, ...reading }: Reading) {
+  return {
+    ...reading,
+    observed: observed ?? null,
+    promotion: promotion ?? null,
+    secondsToDecide: secondsToDecide ?? null,
+  }
+}

@@ -1,0 +1,287 @@
+import { Histogram } from '@coalmine/contract/histogram.ts'
+import { log } from '@coalmine/contract/log.ts'
+import type { Released } from '@coalmine/core/evidence/counts.ts'
+import { prepared } from '@coalmine/core/rollout/attempt.ts'
+import type { Situation } from '@coalmine/core/rollout/decision.ts'
+import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import type { Intent } from '@coalmine/core/rollout/intent.ts'
+import { stepOf, weightOf } from '@coalmine/core/rollout/phase.ts'
+import { hasBegun, type Rollout } from '@coalmine/core/rollout/rollout.ts'
+import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
+import { tick } from '@coalmine/core/rollout/tick.ts'
+import type { Suggestion } from '@coalmine/core/rollout/tolerances.ts'
+import { monotonicMs } from '../../clock.ts'
+import type { DeltaMessage, FencedMessage, TrippedMessage } from '../../messages.ts'
+import type { Deployments, Step } from '../deployments.ts'
+import { firstAttemptOf, type KnownVersion, referencesOf } from './foundations.ts'
+import { Intake } from './intake.ts'
+import { Listening } from './listening.ts'
+import type { Measured } from './measured.ts'
+import { Measurements } from './measurements.ts'
+import type { StableFacts } from './stable-facts.ts'
+import { trialOf } from './trial.ts'
+
+/** How long a canary waits for the stable version to have had requests. */
+const UNKNOWN_MS = 10_000
+/** After a recorder was lost no weight rises for a step's least duration, and for this long. */
+const SUSPICIOUS_MS = 30_000
+const TURN_BOUNDS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+/** What the controller needs to know of the world. */
+export interface World {
+  /** How many data processes should be recording. */
+  readonly processes: number
+  version(model: string, version: string): KnownVersion | undefined
+  stableFacts(model: string, version: string): StableFacts | undefined
+  timeoutMs(model: string): number
+  /** Preparing: endpoints of canary and baseline answer. Promoting: the canary's could answer everything. */
+  ready(deployment: Deployment): boolean
+}
+
+export interface ControllerDeps {
+  readonly deployments: Deployments
+  /** The time of the evidence, in ms. */
+  readonly now: () => number
+  readonly world: World
+  readonly send: (message: FencedMessage) => void
+}
+
+/** Runs the rollouts of one control process. Others may run the same ones over the same store: one commit wins. */
+export class RolloutController {
+  /** How long turns took that had something to do. */
+  readonly turnSeconds = new Histogram(TURN_BOUNDS_SECONDS)
+  /** Turns that could not be finished: the store failed. */
+  failedTurns = 0
+  readonly #deployments: Deployments
+  readonly #now: () => number
+  readonly #world: World
+  readonly #send: ControllerDeps['send']
+  readonly #intakes = new Map<string, Intake>()
+  readonly #situations = new Map<string, { serial: number; situation: Situation }>()
+  readonly #lookedMs = new Map<string, number>()
+  readonly #listening = new Listening()
+  readonly #measurements = new Measurements()
+  /** What each model's last turn would bring into the evidence. */
+  readonly #released = new Map<string, Released>()
+  #uncleanEnds = 0
+  /** The last commit may have been made or not. */
+  #inDoubt = false
+
+  constructor({ deployments, now, world, send }: ControllerDeps) {
+    this.#deployments = deployments
+    this.#now = now
+    this.#world = world
+    this.#send = send
+  }
+
+  accept(message: DeltaMessage): void {
+    const { model, recording, incarnation } = message
+    const { rollout } = this.#deployments.get(model)
+    // Its first word may come before the first turn.
+    if (rollout) this.#follow(rollout)
+    const intake = this.#intakes.get(model)
+    // Of a rollout that is over or changed: its process hears of the new one by its table.
+    if (intake?.recording !== recording) return
+    if (!intake.accept(message, this.#now()))
+      this.#send({ kind: 'fenced', model, incarnations: [incarnation] })
+  }
+
+  /**
+   * Takes a canary out for good that a data process has taken out already; outside the proof, and recorded so. What the
+   * store does not take now comes again with the next report.
+   */
+  async tripped({ model, serial, failed, of, outcome }: TrippedMessage): Promise<void> {
+    const context = {
+      actor: 'gateway',
+      reason: `${failed} of the last ${of} first attempts on it failed (${outcome})`,
+      nowMs: this.#now(),
+    }
+    try {
+      await this.#deployments.change(
+        model,
+        ({ rollout }) =>
+          rollout?.serial === serial
+            ? { kind: 'act', action: { kind: 'safety-rollback' } }
+            : { kind: 'refused', code: 'no-rollout', message: 'it is over' },
+        context,
+      )
+    } catch (error) {
+      log.error('a canary that fails could not be rolled back yet; it gets nothing meanwhile', {
+        model,
+        error: (error as Error).message,
+      })
+    }
+  }
+
+  /** Processes of this gateway keep ending. The next turn takes away what is being tried: it may be what kills them. */
+  unclean(count: number): void {
+    this.#uncleanEnds = count
+  }
+
+  /** One turn for every rollout that is due, committed at once. */
+  async tick(): Promise<void> {
+    const nowMs = this.#now()
+    if (this.#inDoubt) {
+      await this.#deployments.load()
+      this.#inDoubt = false
+    }
+    await this.#withdraw()
+    const due = this.#deployments.all().filter((deployment) => this.#isDue(deployment, nowMs))
+    if (due.length === 0) return
+    const begunMs = monotonicMs()
+    const { frozen } = await this.#deployments.store.freeze()
+    const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
+    if (steps.length === 0) return
+    this.#inDoubt = true
+    const outcomes = await this.#deployments.commit(steps)
+    this.#inDoubt = false
+    for (const [i, step] of steps.entries()) {
+      const { model } = step.before
+      if (outcomes[i] === 'stale') await this.#deployments.refresh(model)
+      else this.#measurements.add(step, this.#released.get(model) ?? {})
+    }
+    this.turnSeconds.observe((monotonicMs() - begunMs) / 1000)
+  }
+
+  async #withdraw(): Promise<void> {
+    if (this.#uncleanEnds === 0) return
+    const reason = `processes of this gateway ended by themselves ${this.#uncleanEnds} times within ten minutes, and the canary may be why`
+    for (const { model, rollout } of this.#deployments.all()) {
+      if (rollout === undefined || stepOf(rollout.phase) === undefined || weightOf(rollout.phase) === 0)
+        continue
+      const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
+      await this.#deployments.change(model, () => nothing, { actor: 'gateway', reason, nowMs: this.#now() })
+    }
+    this.#uncleanEnds = 0
+  }
+
+  /** What was last decided on, if the rollout that it was about still runs. */
+  situation(model: string): Situation | undefined {
+    const last = this.#situations.get(model)
+    return last?.serial === this.#deployments.get(model).rollout?.serial ? last?.situation : undefined
+  }
+
+  /** What was measured of the rollout that runs. */
+  measured(model: string): Measured | undefined {
+    const { rollout } = this.#deployments.get(model)
+    return rollout && this.#measurements.of(rollout)
+  }
+
+  /** Tolerances that two copies of one version would need; empty when none were compared. */
+  suggestions(model: string): readonly Suggestion[] {
+    return this.#measurements.suggestions(model, this.#deployments.get(model).rollout)
+  }
+
+  intake(model: string): Intake | undefined {
+    return this.#intakes.get(model)
+  }
+
+  #isDue({ model, rollout }: Deployment, nowMs: number): boolean {
+    if (rollout === undefined) {
+      this.#forget(model)
+      return false
+    }
+    this.#follow(rollout)
+    const lookedMs = Math.max(rollout.evaluatedMs, this.#lookedMs.get(model) ?? 0)
+    return nowMs >= lookedMs + rollout.policy.intervalMs
+  }
+
+  /** Listens to what is recorded of the rollout as it is now. */
+  #follow(rollout: Rollout): void {
+    const stable = this.#world.version(rollout.model, rollout.stable.version)
+    if (stable === undefined) return
+    const { recording } = trialOf(rollout, stable.manifest)
+    if (this.#intakes.get(rollout.model)?.recording === recording) return
+    this.#intakes.set(rollout.model, new Intake(recording))
+  }
+
+  #forget(model: string): void {
+    for (const known of [
+      this.#intakes,
+      this.#situations,
+      this.#lookedMs,
+      this.#released,
+      this.#measurements,
+      this.#listening,
+    ])
+      known.delete(model)
+  }
+
+  /** What is wrong with one rollout must not stop the others. */
+  #turnAlone(before: Deployment, nowMs: number, frozen: boolean): Step | undefined {
+    try {
+      return this.#turn(before, nowMs, frozen)
+    } catch (error) {
+      log.error('a rollout stands still', { model: before.model, error: (error as Error).message })
+      return undefined
+    }
+  }
+
+  #turn(before: Deployment, nowMs: number, frozen: boolean): Step | undefined {
+    const { model } = before
+    this.#lookedMs.set(model, nowMs)
+    const intake = this.#intakes.get(model)
+    const found = this.#founded(before.rollout!, nowMs)
+    const ready = found !== undefined && this.#world.ready(before)
+    const evidenceIsFresh = intake !== undefined && this.#isFresh(before.rollout!, intake, nowMs)
+    const begins = ready && evidenceIsFresh && !frozen
+    const rollout = this.#listening.at(nowMs, begins ? found : before.rollout!, evidenceIsFresh)
+    const released = intake?.beyond(rollout.evidence, nowMs) ?? {}
+    this.#released.set(model, released)
+    const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready })
+    this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })
+    const learned = Object.values(released).some((windows) => windows.length > 0)
+    // Nothing new to know and nothing decided is nothing to write.
+    return learned || ticked.record ? { before, ...afterTick(before, ticked) } : undefined
+  }
+
+  /**
+   * The rollout, founded on what is known of the stable version, once it is: bets are placed before the canary's first
+   * request. Undefined while it may still become known.
+   */
+  #founded(rollout: Rollout, nowMs: number): Rollout | undefined {
+    const { model, phase, stable, evidence } = rollout
+    if (phase.kind !== 'preparing' || hasBegun(rollout)) return rollout
+    const version = this.#world.version(model, stable.version)
+    const facts = this.#world.stableFacts(model, stable.version)
+    if (version === undefined || facts === undefined)
+      return nowMs - phase.sinceMs >= UNKNOWN_MS ? rollout : undefined
+    const references = referencesOf(version, facts)
+    const firstAttempt = firstAttemptOf(this.#world.timeoutMs(model), facts)
+    return { ...prepared(rollout, { ...evidence.references, ...references }), firstAttempt }
+  }
+
+  /** Every data process is heard, and none was lost with what it held while that could have been a choice. */
+  #isFresh({ phase, policy }: Rollout, intake: Intake, nowMs: number): boolean {
+    if (!intake.isRecent(this.#world.processes, nowMs)) return false
+    const { minDurationMs = 0 } = 'step' in phase ? (policy.steps[phase.step] ?? {}) : {}
+    return nowMs - intake.lostMs >= Math.max(SUSPICIOUS_MS, minDurationMs)
+  }
+}
+
+/** Runs a controller's turns until it is stopped; a store that fails is asked again. */
+export function runTurns(controller: RolloutController, everyMs: number): { stop(): void } {
+  let timer: NodeJS.Timeout | undefined
+  let problem: string | undefined
+  let stopped = false
+  const turn = async () => {
+    try {
+      await controller.tick()
+      if (problem !== undefined) log.info('rollouts go on')
+      problem = undefined
+    } catch (error) {
+      const { message } = error as Error
+      controller.failedTurns++
+      if (message !== problem) log.error('rollouts stand still; predictions go on', { error: message })
+      problem = message
+    }
+    if (!stopped) timer = setTimeout(() => void turn(), everyMs)
+  }
+  timer = setTimeout(() => void turn(), everyMs)
+  return {
+    stop() {
+      stopped = true
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import type { Manifest } from '@coalmine/contract/manifest.ts'
+import { KNOTS } from '@coalmine/core/evidence/mean-difference.ts'
+import type { Policy } from '@coalmine/core/rollout/policy.ts'
+import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
+import type { Trial } from '../../messages.ts'
+
+/**
+ * What data processes record and how they protect while this rollout runs. It changes within a rollout only where
+ * counts of before and after may be added up, so that its name does not.
+ */
+export function trialOf(
+  { serial, evidence, firstAttempt, policy }: Rollout,
+  stable: Pick<Manifest, 'score' | 'outputs'>,
+): Trial {
+  const { horizonMs, score } = evidence.references
+  const { limitMs: deadlineMs, reserveMs } = firstAttempt
+  const distances = distancesOf(policy)
+  const range = stable.score?.range
+  const shape = {
+    horizonMs,
+    deadlineMs,
+    scores: score === undefined ? 0 : score.edges.length + 1,
+    knots: distances.has('mean') && range !== undefined ? KNOTS : 0,
+    classes: distances.has('class_shares') ? labelsOf(stable).length : 0,
+  }
+  const scoreEdges = score?.edges ?? []
+  return {
+    recording: [serial, ...Object.values(shape), fingerprint(scoreEdges)].join('-'),
+    shape,
+    scoreEdges,
+    ...(range && { scoreRange: range }),
+    firstAttemptMs: deadlineMs,
+    reserveMs,
+    shield: policy.shield,
+  }
+}
+
+/** Bins may be as many as before and lie elsewhere. */
+function fingerprint(edges: readonly number[]): string {
+  return createHash('sha256').update(edges.join()).digest('hex').slice(0, 8)
+}
+
+/** The classes that a model tells apart; empty for one that has none. */
+export function labelsOf({ outputs }: Pick<Manifest, 'outputs'>): readonly string[] {
+  return outputs.find(({ labels }) => labels !== undefined)?.labels ?? []
+}
+
+function distancesOf({ guardrails, signals }: Policy): Set<string> {
+  return new Set(
+    [...guardrails, ...signals].flatMap((comparison) =>
+      comparison.metric === 'score_distribution' ? [comparison.distance] : [],
+    ),
+  )
+}

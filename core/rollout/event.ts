@@ -46,7 +46,7 @@ export interface DeploymentEvent {
   readonly serial: number
   readonly before: Snapshot
   readonly after: Snapshot
-  /** `config`, `operator` or a person's name. */
+  /** `controller`, `gateway`, `config`, `operator` or a person's name. */
   readonly actor: string
   /** What the actor said. */
   readonly reason: string

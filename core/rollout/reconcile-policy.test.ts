@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Intent } from './intent.ts'
-import { driftOf, type Wish } from './reconcile.ts'
+import { driftOf, type ReconcileContext, type Wish } from './reconcile.ts'
 import { startedIn } from './testing/deployments.ts'
 import { type FileLife, fileLife } from './testing/file-life.ts'
 import { POLICY, step, WATCHED_POLICY } from './testing/policies.ts'
@@ -71,6 +71,17 @@ describe('a version in the file', () => {
     expect(churn.file(wanted)).toEqual(nothing)
     churn.tick()
     expect(churn.file(wanted)).toEqual(nothing)
+  })
+
+  test('starts a rollout with the affinity that the same edit brings', () => {
+    const affinity = { header: 'x-user-id' }
+    const churn = fileLife()
+    expect(does(churn, { ...wanted, affinity }).events).toEqual([
+      'initialised',
+      'affinity-set',
+      'rollout-started',
+    ])
+    expect(churn.now.rollout?.affinity).toEqual(affinity)
   })
 
   test('takes the place of a split that runs', () => {
@@ -208,6 +219,14 @@ describe('while a rollout runs', () => {
     expect(does(churn, { ...wanted, policy }).pending).toEqual([
       'the file of policy churn changed: the rollout is at step 2, the new policy has 1',
     ])
+  })
+
+  test('while it is watched it follows its policy as that is beside the version before', () => {
+    const { churn, wish } = watched()
+    const policyBeside: ReconcileContext['policyBeside'] = ({ version }, policy) =>
+      version === '1.0.0' ? policy : { ...policy, hash: 'sha256:unpaired', guardrails: [] }
+    expect(does(churn, wish, { policyBeside })).toEqual({ events: [], pending: [], drift: [] })
+    expect(does(churn, wish, { policyBeside: () => undefined }).pending).toEqual([])
   })
 
   test('a policy of another name is for the next rollout', () => {

@@ -11,6 +11,7 @@ const context: ReconcileContext = {
   digestOf: (version) => ref(version).digest,
   incompatible: () => undefined,
   startRollout: () => ({ kind: 'refused', code: 'policy-invalid', message: 'there is no policy here' }),
+  policyBeside: () => undefined,
 }
 
 const aVersion = fc.constantFrom('1.0.0', '1.1.0', '1.2.0')

@@ -10,6 +10,7 @@ const context: ReconcileContext = {
   digestOf: (version) => ref(version).digest,
   incompatible: () => undefined,
   startRollout: () => ({ kind: 'refused', code: 'policy-invalid', message: 'there is no policy here' }),
+  policyBeside: () => undefined,
 }
 const frozen = { ...context, frozen: true }
 

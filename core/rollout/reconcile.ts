@@ -3,6 +3,7 @@ import {
   affinityText,
   canaryOf,
   canaryWeightBp,
+  type Deployed,
   type Deployment,
   percentText,
   type VersionRef,
@@ -29,8 +30,10 @@ export interface ReconcileContext {
   readonly digestOf: (version: string) => string | undefined
   /** Why requests that stable accepts could fail on the other version; undefined when they cannot. */
   readonly incompatible: (stable: string, canary: string) => string | undefined
-  /** A rollout of the canary beside this stable version, or why there can be none. */
-  readonly startRollout: (stable: VersionRef, canary: VersionRef, policy: Policy) => Started | Refusal
+  /** A rollout of the canary for the deployment as it is by then, or why there can be none. */
+  readonly startRollout: (deployment: Deployed, canary: VersionRef, policy: Policy) => Started | Refusal
+  /** The policy as it is followed beside this stable version; undefined where it cannot be. */
+  readonly policyBeside: (stable: VersionRef, policy: Policy) => Policy | undefined
 }
 
 /** A difference between file and served that stays: someone decided otherwise, or the file cannot act yet. */
@@ -143,7 +146,7 @@ const actOnVersion: ActOn = (deployment, wish, { digestOf, incompatible, startRo
     const intent = { kind: 'start-split', canary, weightBp: weightBp ?? 0, supersede: true } as const
     return { intent, reason, applied }
   }
-  const started = startRollout(stable, canary, policy)
+  const started = startRollout({ ...deployment, stable } as Deployed, canary, policy)
   if (started.kind === 'refused') return `${reason}: ${started.message}`
   return { intent: { kind: 'start-rollout', rollout: started.rollout, supersede: true }, reason, applied }
 }
@@ -156,11 +159,13 @@ function weightOfTried({ split }: Deployment, { weightBp, policy }: Wish): Inten
 }
 
 /** The rules of a running rollout follow their file, as far as they may change under it. */
-const actOnPolicy: ActOn = ({ rollout }, { policy }) => {
-  if (rollout === undefined || policy?.name !== rollout.policy.name || policy.hash === rollout.policy.hash)
-    return undefined
+const actOnPolicy: ActOn = ({ rollout }, { policy }, { policyBeside }) => {
+  if (rollout === undefined || policy?.name !== rollout.policy.name) return undefined
+  // After its promotion another version is stable than the one that it is judged beside.
+  const rules = policyBeside(rollout.stable, policy)
+  if (rules === undefined || rules.hash === rollout.policy.hash) return undefined
   return {
-    intent: { kind: 'act', action: { kind: 'change-policy', policy } },
+    intent: { kind: 'act', action: { kind: 'change-policy', policy: rules } },
     reason: `the file of policy ${policy.name} changed`,
     applied: {},
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { policyFaults } from './policy-faults.ts'
 import { LATENCY, POLICY, step, WIDE_POLICY } from './testing/policies.ts'
-import { unpaired } from './unpaired.ts'
+import { isUnpaired, unpaired } from './unpaired.ts'
 
 test('latency becomes a signal, and the other guardrails share its risk', () => {
   const policy = unpaired(WIDE_POLICY)!
@@ -20,7 +20,9 @@ test('a step no longer waits for it', () => {
 })
 
 test('its rules are others, so its name is', () => {
-  expect(unpaired(WIDE_POLICY)!.hash).not.toBe(WIDE_POLICY.hash)
+  const policy = unpaired(WIDE_POLICY)!
+  expect(policy.hash).not.toBe(WIDE_POLICY.hash)
+  expect([isUnpaired(policy), isUnpaired(WIDE_POLICY)]).toEqual([true, false])
 })
 
 test('a policy without latency stays as it is', () => {

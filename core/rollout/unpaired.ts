@@ -1,5 +1,8 @@
 import type { Policy } from './policy.ts'
 
+/** Other rules than the file's: decisions are replayed with these. */
+const MARK = '-unpaired'
+
 /**
  * The policy where stable has no second set of workers to be the baseline: versions under unequal load cannot be
  * compared fairly, so latency is judged and recorded, and never acts. The other guardrails share its risk.
@@ -15,8 +18,7 @@ export function unpaired(policy: Policy): Policy | undefined {
   const names = new Set(kept.map(({ name }) => name))
   return {
     ...policy,
-    // Other rules than the file's: decisions are replayed with these.
-    hash: `${policy.hash}-unpaired`,
+    hash: policy.hash + MARK,
     guardrails: kept.map((guardrail) => ({ ...guardrail, share: guardrail.share / total })),
     signals: [...policy.signals, ...latency.map(({ share: _, ...signal }) => signal)],
     steps: policy.steps.map(({ gates, ...step }) => ({
@@ -24,4 +26,9 @@ export function unpaired(policy: Policy): Policy | undefined {
       ...(gates && { gates: gates.filter((gate) => names.has(gate)) }),
     })),
   }
+}
+
+/** Whether it is what `unpaired` made of another policy. */
+export function isUnpaired({ hash }: Pick<Policy, 'hash'>): boolean {
+  return hash.endsWith(MARK)
 }

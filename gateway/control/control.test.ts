@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { loadConfig } from '../config/load-config.ts'
 import { ArmRecorder } from '../data/recorder.ts'
@@ -138,6 +139,16 @@ describe('a version and a policy in the file', () => {
     expect(await events()).toEqual(['initialised', 'rollout-started'])
   })
 
+  test('start it with the affinity that the same edit brings', async () => {
+    await start({
+      fields: `version: 1.1.0
+    sessionAffinity: { header: x-user-id }`,
+    })
+    expect(await events()).toEqual(['initialised', 'affinity-set', 'rollout-started'])
+    expect(deployment().rollout).toMatchObject({ affinity: { header: 'x-user-id' } })
+    expect(control.tableOf('churn')).toMatchObject({ affinity: { header: 'x-user-id' } })
+  })
+
   test('that an earlier process began goes on with the next one', async () => {
     await start()
     const { rollout } = deployment()
@@ -218,6 +229,28 @@ describe('addresses of somebody else’s workers', () => {
       'error_rate',
       'latency',
     ])
+  })
+
+  test('while a promoted version is watched its policy is that of the version before, which has a baseline', async () => {
+    const policy = policyText('watch: {}')
+    await start({ fields: '', baseline: true, policy })
+    await edit({ baseline: true, policy })
+    const before = deployment()
+    const { stable, canary, evaluation } = before.rollout!
+    const revision = before.revision + 1
+    const nowMs = control.nowMs()
+    const phase = { kind: 'watching', sinceMs: nowMs, weightBp: 9900, untilMs: nowMs + 60_000 } as const
+    const rollout = { ...before.rollout!, revision, phase }
+    const next = { ...before, revision, stable: canary, previous: stable, rollout } as Deployment
+    const event = { ...(await store.events({ limit: 1 }))[0]!, kind: 'promoted' } as DeploymentEvent
+    await store.commit([{ parent: { revision: before.revision, evaluation }, next, event }])
+    await edit({ baseline: true, policy })
+    expect(control.drift('churn').pending).toEqual([])
+    await edit({ baseline: true, policy: policyText('watch: {}\nshield: false') })
+    expect(deployment().rollout!.policy).toMatchObject({
+      shield: false,
+      guardrails: [{}, { metric: 'latency' }],
+    })
   })
 })
 

@@ -29,6 +29,7 @@ import { epochOffsetMs } from './rollouts/evidence-clock.ts'
 import { isReady } from './rollouts/readiness.ts'
 import { type RolloutRequest, RolloutStarter, refused } from './rollouts/starter.ts'
 import { trialOf } from './rollouts/trial.ts'
+import { tableWithoutCanary, UNSTORED_MS } from './routed.ts'
 
 /** Tables are sent again this often: data processes stop trusting one after thirty seconds. */
 const HEARTBEAT_MS = 5_000
@@ -284,11 +285,20 @@ export class Control {
     }))
   }
 
-  /** What is routed by now: a canary of a split gets nothing until it has been ready once. */
+  /**
+   * What is routed by now: a canary of a split gets nothing until it has been ready once, one of a rollout nothing while
+   * nobody could take it out.
+   */
   tableOf(model: string) {
     const deployment = this.deployment(model)
-    if (deployment.split === undefined || this.#wasReady(deployment)) return routingTable(deployment)
-    return routingTable({ ...deployment, split: { ...deployment.split, weightBp: 0 } })
+    const { split, rollout } = deployment
+    const waits = split !== undefined ? !this.#wasReady(deployment) : rollout && this.#isUnstored()
+    return waits ? tableWithoutCanary(deployment) : routingTable(deployment)
+  }
+
+  #isUnstored(): boolean {
+    const { standingSinceMs } = this.rollouts
+    return standingSinceMs !== undefined && this.nowMs() - standingSinceMs >= UNSTORED_MS
   }
 
   async refToServe(model: string, version: string): Promise<VersionRef | undefined> {

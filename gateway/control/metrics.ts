@@ -147,7 +147,7 @@ export function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot):
     ),
     counter(
       'coalmine_unrouted_total',
-      'Requests that never reached a draw, by reason.',
+      'Requests that were not drawn, by reason.',
       unrouted.map(({ reason, count }) => ({ value: count, labels: { reason } })),
     ),
     gauge('coalmine_requests_in_flight', 'Predictions being answered.', [{ value: inFlight, labels: {} }]),

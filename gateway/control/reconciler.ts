@@ -1,5 +1,5 @@
 import { log } from '@coalmine/contract/log.ts'
-import type { Deployed, Deployment } from '@coalmine/core/rollout/deployment.ts'
+import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { type Drift, driftOf, reconcile, type Wish } from '@coalmine/core/rollout/reconcile.ts'
 import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
@@ -34,12 +34,12 @@ export class Reconciler {
       frozen: (await deployments.store.freeze()).frozen,
       digestOf: (version) => catalog.version(model, version)?.digest,
       incompatible: (stable, canary) => starter.incompatible(model, stable, canary),
-      startRollout: (stable, canary, policy) =>
-        starter.started(
-          { ...(stored as Deployed), stable },
-          { canary, policy, actor: 'config', supersede: true },
-          before,
-        ),
+      startRollout: (deployment, canary, policy) =>
+        starter.started(deployment, { canary, policy, actor: 'config', supersede: true }, before),
+      policyBeside: (stable) => {
+        const policy = starter.policy({ ...stored, stable } as Deployment)
+        return 'kind' in policy ? undefined : policy
+      },
     })
     this.#wait(model, [...waits, ...pending])
     let parent = stored

@@ -35,14 +35,14 @@ export function fileLife(): FileLife {
   }
 
   /** The world of the file: every version exists, and a pair of versions is judged once. */
-  function worldAt(deployment: Deployment): ReconcileContext {
+  function worldNow(): ReconcileContext {
     return {
       nowMs,
       frozen: false,
       digestOf: (version) => ref(version).digest,
       incompatible: () => undefined,
-      startRollout: (stable, canary, policy) => {
-        const { affinity, serial } = deployment
+      policyBeside: (_, policy) => policy,
+      startRollout: ({ stable, affinity, serial }, canary, policy) => {
         const request = { ...REQUEST, stable, canary, policy, nowMs, serial: serial + 1 }
         return startRollout({ ...request, ...(affinity && { affinity }) }, past)
       },
@@ -57,7 +57,7 @@ export function fileLife(): FileLife {
     events,
     file(wish, world = {}) {
       nowMs += 1000
-      const reconciliation = reconcile(now, wish, { ...worldAt(now), ...world })
+      const reconciliation = reconcile(now, wish, { ...worldNow(), ...world })
       for (const change of reconciliation.changes) commit(change)
       return reconciliation
     },

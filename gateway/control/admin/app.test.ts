@@ -116,6 +116,26 @@ test.each(['application/json;', 'application/json, text/plain', 'text/plain', ''
   },
 )
 
+test.each([
+  ['no reason', {}],
+  ['one without words', { reason: ' ' }],
+  ['one that is longer than 1000 characters', { reason: 'x'.repeat(1001) }],
+  ['a key that nobody knows', { reason: 'x', frozen: true, actor: 'ann' }],
+])('a change with %s is refused', async (_, json) => {
+  const { body } = await call('PUT', '/api/v1/freeze', { json: { frozen: true, ...json } })
+  expect(body).toMatchObject({ status: 422, code: 'invalid-request' })
+})
+
+test('an Idempotency-Key has at most 255 characters', async () => {
+  const freeze = (length: number) =>
+    call('PUT', '/api/v1/freeze', {
+      json: { frozen: true, reason: 'incident' },
+      headers: { 'idempotency-key': 'k'.repeat(length) },
+    })
+  expect((await freeze(256)).body).toMatchObject({ status: 422, code: 'invalid-request' })
+  expect((await freeze(255)).status).toBe(200)
+})
+
 test('a change has at most 64 KiB', async () => {
   const { body } = await call('PUT', '/api/v1/freeze', { json: { frozen: true, reason: 'x'.repeat(70_000) } })
   expect(body).toMatchObject({ status: 413, code: 'too-large' })

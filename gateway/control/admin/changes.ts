@@ -79,10 +79,12 @@ export function requiredIfMatch(c: Context): number {
 
 /** The same for a repetition as for the first answer, as all is in the body. */
 function headersOf({ status, body }: { readonly status: number; readonly body: string }) {
-  const { model, revision, rollout } = JSON.parse(body)
+  const { model, revision, rollout, last } = JSON.parse(body)
+  // Somebody may have ended it before the answer was put together.
+  const started = rollout ?? last
   return {
     'content-type': 'application/json',
     ...(revision !== undefined && { etag: etag(revision) }),
-    ...(status === 201 && { location: `/api/v1/models/${model}/rollouts/${rollout.serial}` }),
+    ...(status === 201 && { location: `/api/v1/models/${model}/rollouts/${started.serial}` }),
   }
 }

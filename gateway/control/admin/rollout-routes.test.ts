@@ -72,6 +72,17 @@ describe('a start', () => {
     ])
   })
 
+  test('that somebody ends before it is answered was made all the same', async () => {
+    api = await admin({ fields: POLICY })
+    api.control.listen(({ kind }) => {
+      if (kind === 'rollout-started')
+        void api.control.act('churn', { kind: 'end-split' }, { actor: 'ann', reason: 'no' })
+    })
+    const { status, headers, body } = await start({})
+    expect([status, headers.get('location')]).toEqual([201, '/api/v1/models/churn/rollouts/1'])
+    expect(body).toMatchObject({ rollout: null, last: { serial: 1, outcome: 'aborted' } })
+  })
+
   test('that is only imagined stores nothing and gives the plan', async () => {
     api = await admin({ fields: POLICY })
     const { status, body } = await start({ dryRun: true })

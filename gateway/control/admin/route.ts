@@ -31,7 +31,8 @@ const CHANGE_HEADERS = z.object({
     description: 'The revision you looked at, in quotes; the ETag of the rollout.',
     example: '"2"',
   }),
-  'idempotency-key': z.string().optional().openapi({ description: 'Makes a repetition harmless.' }),
+  // It is kept for a day.
+  'idempotency-key': z.string().max(255).optional().openapi({ description: 'Makes a repetition harmless.' }),
 })
 
 interface Described<

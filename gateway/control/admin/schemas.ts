@@ -16,7 +16,14 @@ export const versionName = z.string().min(1).max(63).openapi({ example: '1.1.0' 
 export const policyName = z.string().min(1).max(63).openapi({ example: 'churn' })
 
 export const reasonedSchema = z
-  .strictObject({ reason: z.string().min(1).max(1000).openapi({ example: 'conversion looks good' }) })
+  .strictObject({
+    reason: z
+      .string()
+      .min(1)
+      .max(1000)
+      .regex(/\S/, 'Expected words')
+      .openapi({ example: 'conversion looks good' }),
+  })
   .openapi('Reasoned')
 export const freezeRequest = reasonedSchema.extend({ frozen: z.boolean() }).openapi('FreezeRequest')
 

@@ -205,6 +205,18 @@ describe('evidence', () => {
     expect(one.controller.intake('churn')!.recent(one.clock.nowMs)).toBe(1)
   })
 
+  test('that cannot be read ends its recorder and nothing else', async () => {
+    const one = await controlled({ rollouts: [stepping()] })
+    await one.seconds(1)
+    const { incarnation } = one.processes[0]!
+    const flush = { early: { through: 0.5, windows: [] } }
+    one.controller.accept({ ...deltaOf(one), incarnation, flush })
+    expect(one.sent).toEqual([{ kind: 'fenced', model: 'churn', incarnations: [incarnation] }])
+    // Its next recorder is heard, and the seconds go on once the one before has been silent for long enough.
+    await one.seconds(8)
+    expect(one.controller.intake('churn')!.recent(one.clock.nowMs)).toBe(1)
+  })
+
   test('of another recording is not listened to', async () => {
     const one = await controlled({ rollouts: [stepping()] })
     await one.seconds(1)

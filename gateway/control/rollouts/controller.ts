@@ -52,6 +52,8 @@ export class RolloutController {
   readonly turnSeconds = new Histogram(TURN_BOUNDS_SECONDS)
   /** Turns that could not be finished: the store failed. */
   failedTurns = 0
+  /** Since when nothing that turns had to write was taken; undefined while it is. */
+  standingSinceMs: number | undefined
   readonly #deployments: Deployments
   readonly #now: () => number
   readonly #world: World
@@ -82,8 +84,20 @@ export class RolloutController {
     const intake = this.#intakes.get(model)
     // Of a rollout that is over or changed: its process hears of the new one by its table.
     if (intake?.recording !== recording) return
-    if (!intake.accept(message, this.#now()))
-      this.#send({ kind: 'fenced', model, incarnations: [incarnation] })
+    if (!this.#taken(intake, message)) this.#send({ kind: 'fenced', model, incarnations: [incarnation] })
+  }
+
+  /** Whether a recorder may go on. What cannot be read is that recorder's end, and nobody else's. */
+  #taken(intake: Intake, message: DeltaMessage): boolean {
+    try {
+      return intake.accept(message, this.#now())
+    } catch (error) {
+      log.error('a delta cannot be read; its recorder begins anew', {
+        model: message.model,
+        error: (error as Error).message,
+      })
+      return false
+    }
   }
 
   /**
@@ -120,6 +134,17 @@ export class RolloutController {
 
   /** One turn for every rollout that is due, committed at once. */
   async tick(): Promise<void> {
+    try {
+      if (await this.#tick()) this.standingSinceMs = undefined
+    } catch (error) {
+      this.failedTurns++
+      this.standingSinceMs ??= this.#now()
+      throw error
+    }
+  }
+
+  /** @returns whether all is written that was to be; false when it was nobody's turn */
+  async #tick(): Promise<boolean> {
     const nowMs = this.#now()
     if (this.#inDoubt) {
       await this.#deployments.load()
@@ -127,11 +152,11 @@ export class RolloutController {
     }
     await this.#withdraw()
     const due = this.#deployments.all().filter((deployment) => this.#isDue(deployment, nowMs))
-    if (due.length === 0) return
+    if (due.length === 0) return this.#deployments.all().every(({ rollout }) => rollout === undefined)
     const begunMs = monotonicMs()
     const { frozen } = await this.#deployments.store.freeze()
     const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
-    if (steps.length === 0) return
+    if (steps.length === 0) return true
     this.#inDoubt = true
     const outcomes = await this.#deployments.commit(steps)
     this.#inDoubt = false
@@ -141,6 +166,7 @@ export class RolloutController {
       else this.#measurements.add(step, this.#released.get(model) ?? {})
     }
     this.turnSeconds.observe((monotonicMs() - begunMs) / 1000)
+    return true
   }
 
   async #withdraw(): Promise<void> {
@@ -267,11 +293,12 @@ export function runTurns(controller: RolloutController, everyMs: number): { stop
   const turn = async () => {
     try {
       await controller.tick()
-      if (problem !== undefined) log.info('rollouts go on')
-      problem = undefined
+      if (problem !== undefined && controller.standingSinceMs === undefined) {
+        log.info('rollouts go on')
+        problem = undefined
+      }
     } catch (error) {
       const { message } = error as Error
-      controller.failedTurns++
       if (message !== problem) log.error('rollouts stand still; predictions go on', { error: message })
       problem = message
     }

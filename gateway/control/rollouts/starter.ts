@@ -6,7 +6,7 @@ import type { Plan } from '@coalmine/core/rollout/plan.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { judgedPair, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import type { Started } from '@coalmine/core/rollout/start-rollout.ts'
-import { unpaired } from '@coalmine/core/rollout/unpaired.ts'
+import { isUnpaired, unpaired } from '@coalmine/core/rollout/unpaired.ts'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { RolloutStore } from '../../store/rollout-store.ts'
 import type { Catalog } from '../catalog.ts'
@@ -153,9 +153,9 @@ export class RolloutStarter {
 }
 
 /** What a person should know before the start. */
-export function warningsOf({ hash, signals }: Policy, { warnings }: Plan): readonly string[] {
-  const latency = signals.find(({ metric }) => metric === 'latency')
-  return hash.endsWith('-unpaired') && latency
+function warningsOf(policy: Policy, { warnings }: Plan): readonly string[] {
+  const latency = policy.signals.find(({ metric }) => metric === 'latency')
+  return isUnpaired(policy) && latency
     ? [
         ...warnings,
         `${latency.name} is judged and never acts: the stable version has no second set of workers (runtime.baseline) to be compared with under the same load`,

@@ -3,6 +3,7 @@ import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
+import { fleet } from './fleet.ts'
 import { gateway } from './gateway.ts'
 import { machineLine } from './machine.ts'
 import { recording } from './recording.ts'
@@ -10,6 +11,7 @@ import { NoVerdict, numeral, type Report, tableText, verdictLine } from './repor
 import { rollbacks } from './rollbacks.ts'
 import { routing } from './routing.ts'
 import { start } from './start.ts'
+import { ticks } from './ticks.ts'
 import { worker } from './worker.ts'
 
 /** `npm run bench -- NAME [--quick] [--seed TEXT] [--json FILE]`. Exit 0: all targets met; 1: one falls short; 2: no verdict. */
@@ -31,6 +33,8 @@ const BENCHMARKS: Record<string, Benchmark> = {
   evidence,
   recording,
   rollbacks,
+  ticks,
+  fleet,
 }
 
 for (const [signal, number] of [

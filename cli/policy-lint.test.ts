@@ -9,7 +9,7 @@ steps:
   - { setWeight: 5, minDuration: 2m, proof: 0.3, requiresApproval: true }
   - { setWeight: 50, minDuration: 5m }
 risk: { falseRollback: 1%, falsePromotion: 5% }
-guardrails: [{ metric: error_rate, tolerate: 0.1pp, margin: 1pp }]
+guardrails: [{ metric: error_rate, tolerate: 0.1pp, margin: 1pp }, { metric: rejected_rate, tolerate: 0.1pp, margin: 2pp }]
 `
 
 let folder: string
@@ -23,7 +23,21 @@ test('a good file is one line: steps, guardrails, risk in words', async () => {
   await writeFile(at('churn.yaml'), GOOD)
   expect(await lintFolder(folder)).toEqual({
     good: [
-      `${at('churn.yaml')}: steps 5 % for 2 min and an approval, 50 % for 5 min; guardrails error_rate; at most 1 % of good versions are rolled back, 5 % of bad ones promoted`,
+      `${at('churn.yaml')}: steps 5 % for 2 min and an approval, 50 % for 5 min; guardrails error_rate, rejected_rate; at most 1 % of good versions are rolled back, 5 % of bad ones promoted`,
+    ],
+    problems: [],
+  })
+})
+
+test('what a good policy would not notice is said, and no problem', async () => {
+  await writeFile(
+    at('churn.yaml'),
+    GOOD.replace(', { metric: rejected_rate, tolerate: 0.1pp, margin: 2pp }', ''),
+  )
+  expect(await lintFolder(folder)).toMatchObject({
+    good: [
+      expect.stringContaining('steps'),
+      expect.stringMatching(/churn\.yaml: note: no guardrail looks at rejected_rate/),
     ],
     problems: [],
   })

@@ -1,11 +1,12 @@
 import { describeProblems } from '@coalmine/contract/strict-yaml.ts'
+import { policyGaps } from '@coalmine/core/rollout/policy-gaps.ts'
 import { parsePolicy } from '@coalmine/policy/parse-policy.ts'
 import { policyName } from '@coalmine/policy/policy-name.ts'
 import { type PolicyText, readPolicies, readPolicy } from '@coalmine/policy/read-policies.ts'
 import { policySummary } from './policy-summary.ts'
 
 export interface LintReport {
-  /** One line for each good file. */
+  /** One line for each good file, and one for each thing that its policy would not notice. */
   readonly good: readonly string[]
   /** One line for each problem: `file:line:column: path: expected ..., found ...`. */
   readonly problems: readonly string[]
@@ -30,7 +31,13 @@ function lint({ file, text }: PolicyText): LintReport {
   if (name === undefined) return problem(`${file}: expected a file name that ends in .yaml`)
   const parsed = parsePolicy(name, text)
   return parsed.ok
-    ? { good: [`${file}: ${policySummary(parsed.file.policy)}`], problems: [] }
+    ? {
+        good: [
+          `${file}: ${policySummary(parsed.file.policy)}`,
+          ...policyGaps(parsed.file.policy).map((gap) => `${file}: note: ${gap}`),
+        ],
+        problems: [],
+      }
     : problem(describeProblems(file, parsed.problems))
 }
 

@@ -82,14 +82,14 @@ function culpritsOf({ comparisons }: Assessment, level: number): string[] {
 }
 
 /** After the promotion: the detector's alarm brings the version before back. */
-function changed({ assessment, canary }: Situation, policy: Policy): Decision | undefined {
+function changed({ assessment, canary, isSticky }: Situation, policy: Policy): Decision | undefined {
   const { watch, intervalMs } = policy
   if (watch === undefined) return undefined
   const ticks = watch.falseAlarmEveryMs / intervalMs
   if (!(loudestGroup(assessment).log >= Math.log(ticks))) return undefined
   const culprits = culpritsOf(assessment, Math.log(ticks))
   const because = `${canary} got worse after its promotion: ${culprits.join(', ')}; without a change such an alarm comes once in ${duration(watch.falseAlarmEveryMs)} on average`
-  return { kind: 'roll-back', proven: true, culprits, because }
+  return { kind: 'roll-back', proven: !isSticky, culprits, because }
 }
 
 function prepare(

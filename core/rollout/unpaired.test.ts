@@ -19,6 +19,11 @@ test('a step no longer waits for it', () => {
   expect(unpaired(gated)!.steps[0]!.gates).toEqual(['errors'])
 })
 
+test('a step that waited for latency alone waits for all others, not for none', () => {
+  const gated = { ...WIDE_POLICY, steps: [step(500, 0.3, { gates: ['latency'] })] }
+  expect('gates' in unpaired(gated)!.steps[0]!).toBe(false)
+})
+
 test('its rules are others, so its name is', () => {
   const policy = unpaired(WIDE_POLICY)!
   expect(policy.hash).not.toBe(WIDE_POLICY.hash)

@@ -21,10 +21,11 @@ export function unpaired(policy: Policy): Policy | undefined {
     hash: policy.hash + MARK,
     guardrails: kept.map((guardrail) => ({ ...guardrail, share: guardrail.share / total })),
     signals: [...policy.signals, ...latency.map(({ share: _, ...signal }) => signal)],
-    steps: policy.steps.map(({ gates, ...step }) => ({
-      ...step,
-      ...(gates && { gates: gates.filter((gate) => names.has(gate)) }),
-    })),
+    steps: policy.steps.map(({ gates, ...step }) => {
+      const left = gates?.filter((gate) => names.has(gate)) ?? []
+      // A step that waited for latency alone waits for all others now, not for none.
+      return left.length > 0 ? { ...step, gates: left } : step
+    }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { PolicyText } from '@coalmine/policy/read-policies.ts'
+import { dirname, join } from 'node:path'
+import { type PolicyText, readPolicies } from '@coalmine/policy/read-policies.ts'
 import { describe, expect, test } from 'vitest'
 import { type ConfigEnvironment, ConfigError, loadConfig } from './load-config.ts'
 
@@ -23,9 +24,10 @@ function problems(text: string, env: ConfigEnvironment = {}, policies: readonly 
   return []
 }
 
-test('the configuration that comes with the product', () => {
+test('the configuration that comes with the product', async () => {
   const file = new URL('../../config/gateway.yaml', import.meta.url).pathname
-  const { listen, processes, models } = loadConfig(file, readFileSync(file, 'utf8'), {})
+  const texts = await readPolicies(join(dirname(file), 'policies'))
+  const { listen, processes, models, policies } = loadConfig(file, readFileSync(file, 'utf8'), {}, texts)
   expect(listen).toEqual({
     data: { host: '0.0.0.0', port: 8080 },
     admin: { host: '127.0.0.1', port: 8090 },
@@ -35,9 +37,10 @@ test('the configuration that comes with the product', () => {
   expect(models.churn).toMatchObject({
     initial: '1.0.0',
     version: '1.1.0',
-    weightBp: 1000,
+    policy: 'churn',
     runtime: { kind: 'process' },
   })
+  expect(policies.churn).toBeDefined()
   expect(models.digits).toMatchObject({ initial: '1.0.0' })
 })
 

@@ -150,6 +150,8 @@ export class Control {
         if (ref) this.catalog.expect(model, ref.version, ref.digest)
     }
     await this.#serially(() => this.#align())
+    for (const [model, config] of Object.entries(this.#config.models))
+      await this.#reconciler.remind(model, config)
     this.#heartbeat = setInterval(() => void this.#serially(() => this.#align()), HEARTBEAT_MS)
     this.#turns = runTurns(this.rollouts, TURN_MS)
   }

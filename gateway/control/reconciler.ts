@@ -61,6 +61,20 @@ export class Reconciler {
     }
   }
 
+  /** At a start: that the file asks for what was judged already, and how to have it judged again. */
+  async remind(model: string, config: ModelConfig): Promise<void> {
+    const { drift } = this.differences(model, config)
+    if (!drift.some(({ key }) => key === 'version')) return
+    const [last] = await this.#deps.deployments.store.rollouts({ model, limit: 1 })
+    if (last?.canary.version !== config.version || last?.phase.kind !== 'finished') return
+    const { outcome, sinceMs, because } = last.phase
+    const when = new Date(sinceMs).toISOString()
+    log.warn(
+      `${config.version} was ${outcome.replace('-', ' ')} on ${when} and is not tried again by itself; POST /api/v1/models/${model}/rollout/retry does`,
+      { model, because },
+    )
+  }
+
   /** What the file says; a version whose policy cannot be followed here is not reached by another way. */
   #wish(stored: Deployment, config: ModelConfig): { wish: Wish; waits: readonly string[] } {
     if (config.policy === undefined) return { wish: wishOf(config), waits: [] }

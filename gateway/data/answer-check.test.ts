@@ -127,6 +127,13 @@ describe("an answer of our worker's", () => {
     expect(check({ nothing: true }, { own: true, ...asked })).toBe('invalid')
   })
 
+  test('is read however large it is when what it says does not fit: scores that are none are often large', () => {
+    const asked = { instances: new Array(10_000).fill({ tenure_months: 3 }) }
+    const none = { predictions: new Array(10_000).fill(row(null)) }
+    const header = 'rows=10000;row=7;ids='
+    expect(check(none, { own: true, asked, header, pick: 2 ** 32 - 1 })).toBe('invalid')
+  })
+
   test('is invalid when it broke off, whatever is said of it', () => {
     expect(check(ids.slice(0, -1), { own: true, header: formatAnswer(said) })).toBe('invalid')
   })

@@ -8,6 +8,7 @@ import {
   evidence,
   freshDataPlane,
   idOf,
+  outcomes,
   plane,
   route,
   stable,
@@ -51,13 +52,46 @@ describe.each(Object.keys(adapters))('before the draw, over %s', (name) => {
     expect(evidence()).toEqual({})
   })
 
+  test.each([
+    ['none', []],
+    ['none that control holds to be well', [{ arm: 'baseline', healthy: false } as const]],
+  ])('a baseline with %s of its endpoints is no control to be compared with', async (_, more) => {
+    route({ weightBp: 5_000, baselineBp: 5_000, trial: {}, more })
+    await notDrawn('baseline-unavailable')
+    expect([canary.requests.length, evidence()]).toEqual([0, {}])
+  })
+
+  test('before the canary has a share a baseline that is not up yet leaves its requests to stable', async () => {
+    route({ weightBp: 0, baselineBp: 10_000, trial: {}, more: [{ arm: 'baseline', healthy: false }] })
+    expect(idOf(await predict())).toMatchObject({ arm: 'stable', counts: false })
+    // No failure of stable, whose rate is what bets are placed by.
+    expect([outcomes(), evidence()]).toEqual([{ stable: { ok: 1 } }, {}])
+  })
+
+  test('beside a stable version that nothing serves a canary proves nothing', async () => {
+    // What is drawn for stable fails, so that in a few seconds every canary would look better.
+    route({ weightBp: 5_000, stableHealthy: false, trial: {} })
+    for (let i = 0; i < 20; i++) await predict()
+    expect([canary.requests.length > 0, evidence()]).toEqual([true, {}])
+    expect(Object.keys(outcomes()).sort()).toEqual(['canary', 'stable'])
+    route({ weightBp: 10_000, stableHealthy: false, trial: {} })
+    expect(idOf(await predict())).toMatchObject({ arm: 'canary', counts: true })
+    expect(evidence()).toMatchObject({ canary: { requests: 1 } })
+  })
+
+  test('a prediction beside such a stable version says that it does not count', async () => {
+    route({ weightBp: 9_999, stableHealthy: false, trial: {} })
+    expect(idOf(await predict())).toMatchObject({ arm: 'canary', counts: false })
+  })
+
   /** A canary that fails so hard that this process gives it nothing. */
   async function trip() {
-    route({ weightBp: 0, trial: {} })
-    for (let i = 0; i < 5; i++) await predict()
     route({ weightBp: 10_000, trial: {} })
     canary.behave(FAULTS['an internal error']!)
     for (let i = 0; i < 15; i++) await predict()
+    route({ weightBp: 0, trial: {} })
+    for (let i = 0; i < 5; i++) await predict()
+    route({ weightBp: 10_000, trial: {} })
   }
 
   test('a canary that failed hard gets nothing, and control is told until it has heard', async () => {

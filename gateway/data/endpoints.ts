@@ -1,7 +1,7 @@
 import { Pool } from 'undici'
 import type { Endpoint, OwnArm } from '../messages.ts'
 
-/** How long an endpoint that refused a connection is passed over, unless control has looked at it before. */
+/** How long an endpoint that refused a connection is passed over for others, unless control has looked at it before. */
 const SUSPECT_MS = 5_000
 
 /** One address with its connections. Lives as long as control names it, across every change of the table. */
@@ -70,8 +70,16 @@ export class Endpoints {
     return this.#byPool.has(poolOf(version))
   }
 
+  /** Some endpoint of the pool may be asked. */
+  answers(pool: string, nowMs: number): boolean {
+    for (const upstream of this.#byPool.get(pool) ?? []) if (admissible(upstream, nowMs)) return true
+    return false
+  }
+
   /**
-   * The less busy of two drawn at random among the healthy ones.
+   * The less busy of two drawn at random among the healthy ones. One that refused a connection is asked all the same
+   * where there is no other: passed over, a single refusal would be seconds of failures, and an arm with one endpoint
+   * would lose a comparison by it.
    * @param pool of `poolOf`
    * @param random a u32
    * @param avoid an endpoint that just failed this request
@@ -81,9 +89,11 @@ export class Endpoints {
     if (all === undefined) return undefined
     if (all.length === 1) {
       const only = all[0]!
-      return only !== avoid && admissible(only, nowMs) ? only : undefined
+      return only !== avoid && only.healthy ? only : undefined
     }
-    const good = all.filter((upstream) => upstream !== avoid && admissible(upstream, nowMs))
+    const healthy = all.filter((upstream) => upstream !== avoid && upstream.healthy)
+    const unsuspected = healthy.filter((upstream) => admissible(upstream, nowMs))
+    const good = unsuspected.length > 0 ? unsuspected : healthy
     if (good.length < 2) return good[0]
     const first = good[random % good.length]!
     const second = good[(random + 1 + ((random >>> 16) % (good.length - 1))) % good.length]!

@@ -7,8 +7,8 @@ import type { CountedRow } from './foreign-answer.ts'
 export interface Origin {
   arm: Arm | 'pinned'
   table: RoutingTable
-  /** Its arm was drawn, not forced by what was known before. */
-  drawn: boolean
+  /** Its arm was drawn while versions are compared, not forced by what was known before. */
+  isEvidence: boolean
   /** Of the version that answered. */
   fingerprint: bigint
   /** Stable answered in the canary's place. */
@@ -55,10 +55,10 @@ function sign(
   picked: Said | undefined,
   origin: Origin,
 ): void {
-  const { arm, table, drawn, fingerprint, shielded, random, key } = origin
+  const { arm, table, isEvidence, fingerprint, shielded, random, key } = origin
   const fields = {
     arm,
-    counts: drawn && arm !== 'pinned' && table.counting,
+    counts: isEvidence,
     shielded,
     pickedRow: picked !== undefined,
     fingerprint,

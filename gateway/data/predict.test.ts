@@ -248,6 +248,38 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
   })
 })
 
+/** A request whose body is being sent; the returned function sends its end. */
+function uploading(path: string) {
+  const { promise: end, resolve } = Promise.withResolvers<void>()
+  const body = new ReadableStream({
+    async start(controller) {
+      await end
+      controller.enqueue(Buffer.from(BODY))
+      controller.close()
+    },
+  })
+  const reply = dataApp(plane).request(path, { method: 'POST', body, duplex: 'half' } as RequestInit)
+  return async () => {
+    resolve()
+    return reply
+  }
+}
+
+test('a request is drawn by what holds when its body has come', async () => {
+  route({ weightBp: 10_000, trial: {} })
+  const finish = uploading('/v1/models/churn:predict')
+  route()
+  expect((await finish()).headers.get('x-model-version')).toBe('1.0.0')
+  expect(canary.requests).toHaveLength(0)
+})
+
+test('a model that is gone by then answers what it admitted', async () => {
+  route()
+  const finish = uploading('/v1/models/churn/versions/1.0.0:predict')
+  plane.routes.delete('churn')
+  expect((await finish()).status).toBe(200)
+})
+
 test('a table that control has not confirmed for 30 s gives the canary nothing', async () => {
   route({ weightBp: 10_000 })
   const table = plane.routes.get('churn')!

@@ -3,6 +3,7 @@ import { admit, requestIdOf } from './admission.ts'
 import type { Protocol } from './answer-check.ts'
 import type { DataPlane } from './data-plane.ts'
 import { Prediction } from './prediction.ts'
+import type { ModelRoute } from './route.ts'
 
 /** A refused request's body is read up to here to keep its connection. */
 const REFUSED_BODY_BYTES = 1024 * 1024
@@ -42,6 +43,16 @@ export function predict(
         `the body is larger than ${bodyBytes} bytes; use batch prediction for large inputs`,
       )
     }
-    new Prediction({ plane, exchange, route, protocol, pin, requestId, timeoutMs, body }).start()
+    const drawnBy = routeNow(plane, route, pin)
+    new Prediction({ plane, exchange, route: drawnBy, protocol, pin, requestId, timeoutMs, body }).start()
   })
+}
+
+/**
+ * The route at the draw. While a body came a canary may have lost its share, or its rollout have ended: what was true
+ * when the first byte came must not be drawn with.
+ */
+function routeNow(plane: DataPlane, admitted: ModelRoute, pin: string | undefined): ModelRoute {
+  const now = plane.routes.get(admitted.model)
+  return now !== undefined && (pin === undefined || now.versions.has(pin)) ? now : admitted
 }

@@ -308,15 +308,18 @@ describe.each(Object.keys(adapters))('a rollout over %s', (name) => {
       expect([baseline.requests.length, stable.requests.length]).toEqual([1, 2])
     })
 
-    test('are not replaced: a baseline without one is unavailable, and stable answers', async () => {
-      const baseline = await another()
-      for (const more of [[], [{ arm: 'baseline', origin: baseline.origin, healthy: false } as const]]) {
-        route({ weightBp: 0, baselineBp: 10_000, trial: {}, more })
-        const reply = await predict()
-        expect([reply.status, idOf(reply).shielded]).toEqual([200, false])
-      }
-      expect(baseline.requests).toHaveLength(0)
-      expect(outcomes()).toEqual({ baseline: { unavailable: 2 } })
+    test('are not replaced: one that went away since is an outcome of the arm', async () => {
+      const gone = await another()
+      route({
+        weightBp: 0,
+        baselineBp: 10_000,
+        trial: {},
+        more: [{ arm: 'baseline', origin: gone.origin }],
+      })
+      await gone.close()
+      const reply = await predict()
+      expect([reply.status, idOf(reply)]).toMatchObject([200, { arm: 'baseline', shielded: false }])
+      expect(outcomes()).toEqual({ baseline: { error: 1 } })
     })
 
     test('of a baseline that fails are followed by stable', async () => {

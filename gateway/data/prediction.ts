@@ -4,7 +4,7 @@ import { log } from '@coalmine/contract/log.ts'
 import { NOT_RECORDED } from '@coalmine/core/evidence/recorder.ts'
 import type { Arm } from '@coalmine/core/routing/draw.ts'
 import { checkAnswer, type Protocol } from './answer-check.ts'
-import { drawn, type Ineligible, ineligible } from './assignment.ts'
+import { drawn, type Ineligible, ineligible, isComparable } from './assignment.ts'
 import { type Answer, Attempt, type Failure } from './attempt.ts'
 import type { DataPlane } from './data-plane.ts'
 import { poolOf, suspect, type Upstream } from './endpoints.ts'
@@ -49,8 +49,11 @@ export class Prediction {
   /** The endpoints of its first attempt. */
   readonly #pool: string
   readonly #counts: ArmRecorder
-  /** Where it is evidence. */
+  /** It says something of the versions: it was drawn, and the control could be asked. */
+  readonly #isEvidence: boolean
+  /** Where it takes part in a rollout. */
   readonly #running: RunningTrial | undefined
+  /** Where it is evidence of it. */
   readonly #recording: Recording | undefined
   readonly #token: number
   #timer: NodeJS.Timeout | undefined
@@ -77,7 +80,8 @@ export class Prediction {
     this.#arm = arm
     const counts = arm !== 'pinned' && this.#ineligible === undefined && route.table.counting
     this.#running = counts ? route.running : undefined
-    this.#recording = this.#running?.recording
+    this.#isEvidence = counts && isComparable(plane, route)
+    this.#recording = this.#isEvidence ? this.#running?.recording : undefined
     // Before any look at health: what happens from here on is an outcome of the arm.
     this.#token = this.#recording?.assign(this.#startMs, arm as Arm, route.table) ?? NOT_RECORDED
     this.#assigned = arm === 'pinned' ? route.versions.get(pin!)! : route.served(arm)
@@ -215,7 +219,7 @@ export class Prediction {
     return {
       arm: this.#arm,
       table: this.#route.table,
-      drawn: this.#ineligible === undefined,
+      isEvidence: this.#isEvidence,
       fingerprint: served.fingerprint,
       shielded: this.#shielded,
       random: this.#plane.random,

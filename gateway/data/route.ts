@@ -108,7 +108,7 @@ export class ModelRoute {
   }
 
   ready(nowMs: number, version = this.#stable.version): boolean {
-    return this.endpoints.choose(poolOf(version), nowMs, 0) !== undefined
+    return this.endpoints.answers(poolOf(version), nowMs)
   }
 
   metadata(version = this.#stable.version) {

@@ -122,6 +122,7 @@ describe('a recording', () => {
           baselineBp: 2_000,
           serial: serial++,
           trial: { recording: `churn/${serial}` },
+          more: [{ arm: 'baseline' }],
         })
         for (const [ofStable, ofCanary] of requests) {
           stable.behave(behaviours[ofStable]!)

@@ -2,15 +2,19 @@ import { expect, test } from 'vitest'
 import type { Outcome } from './recorder.ts'
 import { Tripwire } from './tripwire.ts'
 
-/** A wire that saw so many outcomes of stable, and then these of the canary. */
-function wire(stable: readonly Outcome[], canary: readonly Outcome[]): Tripwire {
+const times = (n: number, outcome: Outcome) => new Array<Outcome>(n).fill(outcome)
+const GOOD = times(20, 'ok')
+/** As many outcomes of stable as are waited for. */
+const ENOUGH = times(5, 'ok')
+
+/** A wire that saw so many outcomes of stable, then these of the canary, and then again some of stable. */
+function wire(stable: readonly Outcome[], canary: readonly Outcome[], since = ENOUGH): Tripwire {
   const wire = new Tripwire()
   for (const outcome of stable) wire.see('stable', outcome)
   for (const outcome of canary) wire.see('canary', outcome)
+  for (const outcome of since) wire.see('stable', outcome)
   return wire
 }
-const times = (n: number, outcome: Outcome) => new Array<Outcome>(n).fill(outcome)
-const GOOD = times(20, 'ok')
 
 test('a canary that fails 15 times of 20 trips the wire', () => {
   expect(wire(GOOD, [...times(5, 'ok'), ...times(14, 'error')]).trip).toBeUndefined()
@@ -35,18 +39,37 @@ test('a fault that stable shares is not the canary’s: a quarter is enough', ()
   expect(wire([...failing, 'ok', ...times(15, 'ok')], times(20, 'timeout')).trip).toBeDefined()
 })
 
+test('a canary that gets most of the requests is only the first to show a fault that all share', () => {
+  const shared = wire(GOOD, times(20, 'timeout'), [])
+  expect(shared.trip).toBeUndefined()
+  for (let i = 0; i < 20; i++) {
+    shared.see('stable', 'timeout')
+    for (let j = 0; j < 99; j++) shared.see('canary', 'timeout')
+  }
+  expect(shared.trip).toBeUndefined()
+})
+
+test('outcomes of stable from before the canary failed say nothing of its failing', () => {
+  const tripwire = wire(GOOD, times(15, 'error'), times(4, 'ok'))
+  expect(tripwire.trip).toBeUndefined()
+  for (const outcome of times(10, 'ok')) tripwire.see('canary', outcome)
+  for (const outcome of times(10, 'error')) tripwire.see('canary', outcome)
+  tripwire.see('stable', 'ok')
+  expect(tripwire.trip).toBeUndefined()
+})
+
 test('without five outcomes of stable nothing says whose fault it is', () => {
-  expect(wire(times(4, 'ok'), times(20, 'error')).trip).toBeUndefined()
-  expect(wire(times(5, 'ok'), times(20, 'error')).trip).toBeDefined()
+  expect(wire([], times(20, 'error'), times(4, 'ok')).trip).toBeUndefined()
+  expect(wire([], times(20, 'error'), times(5, 'ok')).trip).toBeDefined()
 })
 
 test('stable and baseline are watched together', () => {
   const tripwire = new Tripwire()
+  for (let i = 0; i < 15; i++) tripwire.see('canary', 'error')
   for (let i = 0; i < 3; i++) {
     tripwire.see('stable', 'ok')
     tripwire.see('baseline', 'ok')
   }
-  for (let i = 0; i < 15; i++) tripwire.see('canary', 'error')
   expect(tripwire.trip).toBeDefined()
 })
 

@@ -7,7 +7,7 @@ const LOOK_BACK = 20
 const FAILED = 15
 /** Stable fails likewise from this part on. */
 const STABLE_PART = 1 / 4
-/** With fewer outcomes of stable nothing says that it is the canary that is at fault. */
+/** With fewer outcomes of stable since the canary fails nothing says that it is the canary that is at fault. */
 const STABLE_OUTCOMES = 5
 
 /** How hard the canary failed when the wire tripped. */
@@ -22,22 +22,30 @@ export interface Trip {
 /**
  * Watches the last first attempts of one rollout for a canary that fails outright, faster than evidence can: control
  * may be away, and this needs nobody. Stable and baseline are watched together, so that a fault they share with the
- * canary is not taken for its own. Once tripped it stays so. A request that its caller gave up counts as nothing, a
- * refused one (4xx) as good. Counting allocates nothing.
+ * canary is not taken for its own: they are waited for, as a canary that gets most of the requests is first to show it.
+ * Once tripped it stays so. A request that its caller gave up counts as nothing, a refused one (4xx) as good. Counting
+ * allocates nothing.
  */
 export class Tripwire {
   trip: Trip | undefined
   readonly #canary = new Ring()
   readonly #stable = new Ring()
+  /** Outcomes of stable since the canary has failed so often. */
+  #beside = 0
 
   /** The outcome of a first attempt that was drawn. */
   see(arm: Arm, outcome: Outcome): void {
     if (outcome === 'aborted') return
     const ring = arm === 'canary' ? this.#canary : this.#stable
     ring.add(outcome)
-    if (this.trip !== undefined || this.#canary.failed < FAILED) return
+    if (this.trip !== undefined) return
+    if (this.#canary.failed < FAILED) {
+      this.#beside = 0
+      return
+    }
+    if (arm !== 'canary') this.#beside++
     const { failed, size } = this.#stable
-    if (size < STABLE_OUTCOMES || failed >= size * STABLE_PART) return
+    if (this.#beside < STABLE_OUTCOMES || failed >= size * STABLE_PART) return
     this.trip = { failed: this.#canary.failed, of: this.#canary.size, outcome: this.#canary.mostOften() }
   }
 }

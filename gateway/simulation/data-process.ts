@@ -2,7 +2,7 @@ import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { NOT_RECORDED } from '@coalmine/core/evidence/recorder.ts'
 import type { Arm } from '@coalmine/core/routing/draw.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
-import { drawn, ineligible } from '../data/assignment.ts'
+import { drawn, ineligible, isComparable } from '../data/assignment.ts'
 import { DataPlane } from '../data/data-plane.ts'
 import type { ArmRecorder } from '../data/recorder.ts'
 import type { Recording } from '../data/recording.ts'
@@ -131,7 +131,7 @@ export class DataProcess {
     const excluded = ineligible(plane, route, timeoutMs)
     const arm = excluded === undefined ? drawn(plane, route, callerOf(dice)) : 'stable'
     const running = excluded === undefined && route.table.counting ? route.running : undefined
-    const recording = running?.recording
+    const recording = isComparable(plane, route) ? running?.recording : undefined
     const token = recording?.assign(nowMs, arm, route.table) ?? NOT_RECORDED
     this.#noted(arm, route.table, token)
     if (excluded !== undefined) plane.recorder.unrouted(excluded)

@@ -18,10 +18,11 @@ const SHORT_TURN_MS = 0.1
 export class Listener {
   readonly #server: net.Server
   readonly #processes: ChildProcess[] = []
-  /** On their way: Node forgets what it had queued for a process that ends. */
-  readonly #onTheWay = new Map<ChildProcess, Set<net.Socket>>()
+  /** On their way to a process, by number, in the order that they were given to Node. */
+  readonly #onTheWay = new Map<ChildProcess, Map<number, OnTheWay>>()
   #waiting: net.Socket[] = []
   #next = 0
+  #number = 0
   #accepted = 0
 
   constructor() {
@@ -54,9 +55,23 @@ export class Listener {
   remove(data: ChildProcess): void {
     const at = this.#processes.indexOf(data)
     if (at >= 0) this.#processes.splice(at, 1)
-    const sockets = this.#onTheWay.get(data) ?? []
+    const left = this.#onTheWay.get(data)?.values() ?? []
     this.#onTheWay.delete(data)
-    for (const socket of sockets) if (!socket.destroyed) this.#handOver(socket)
+    for (const { socket, isSent } of left) {
+      // What it was sent it may have read from: nobody else can go on there, and the client must hear of the end.
+      if (isSent) socket.destroy()
+      else if (!socket.destroyed) this.#handOver(socket)
+    }
+  }
+
+  /** A process has what it was sent. Earlier ones that it has not said this of never reached it. */
+  taken(data: ChildProcess, number: number): void {
+    const onTheWay = this.#onTheWay.get(data)
+    for (const [earlier, { socket }] of onTheWay ?? []) {
+      if (earlier > number) return
+      onTheWay!.delete(earlier)
+      socket.destroy()
+    }
   }
 
   /**
@@ -86,11 +101,21 @@ export class Listener {
     }
     this.#next = (this.#next + 1) % this.#processes.length
     const data = this.#processes[this.#next]!
-    const onTheWay = this.#onTheWay.get(data) ?? new Set()
-    this.#onTheWay.set(data, onTheWay.add(socket))
-    data.send({ kind: 'connection' }, socket, (error) => {
+    const number = this.#number++
+    const sent: OnTheWay = { socket, isSent: false }
+    const onTheWay = this.#onTheWay.get(data) ?? new Map<number, OnTheWay>()
+    this.#onTheWay.set(data, onTheWay.set(number, sent))
+    // Kept open: of a process that dies with a connection on its way Node would keep that one for ever, and its client
+    // would wait.
+    data.send({ kind: 'connection', number }, socket, { keepOpen: true }, (error) => {
       if (error) this.remove(data)
-      else onTheWay.delete(socket)
+      else sent.isSent = true
     })
   }
+}
+
+interface OnTheWay {
+  readonly socket: net.Socket
+  /** Node forgets what it had queued for a process that ends; this one it did not only queue. */
+  isSent: boolean
 }

@@ -8,6 +8,7 @@ import type {
   DownMessage,
   FatalMessage,
   SupervisorReport,
+  TakenMessage,
   UpMessage,
 } from '../messages.ts'
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
@@ -26,7 +27,7 @@ const DRAIN_MS = 30_000
 const CONTROL_STOP_MS = 5_000
 
 type FromControl = DownMessage | ControlRequest | FatalMessage
-type FromData = UpMessage | { kind: 'serving' } | { kind: 'ready' }
+type FromData = UpMessage | TakenMessage | { kind: 'serving' } | { kind: 'ready' }
 
 /**
  * Starts, backs off and stops the processes of one gateway, and passes their messages on. It knows no store
@@ -118,6 +119,7 @@ export class Supervisor {
     this.#data.add(data)
     data.on('message', (message: FromData) => {
       if (message.kind === 'serving') this.#listener.add(data)
+      else if (message.kind === 'taken') this.#listener.taken(data, message.number)
       else if (message.kind === 'ready') this.#ready.resolve()
       else this.#toControl(message)
     })

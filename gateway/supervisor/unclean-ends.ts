@@ -28,6 +28,7 @@ export class UncleanEnds {
 
   add(nowMs: number): void {
     this.#endedMs.push(nowMs)
+    this.#endedMs.splice(0, this.#endedMs.length - TOO_MANY)
     this.#write(true)
   }
 
@@ -40,7 +41,7 @@ export class UncleanEnds {
   }
 
   #write(running: boolean): void {
-    const kept: Kept = { running, endedMs: this.#endedMs.slice(-TOO_MANY) }
+    const kept: Kept = { running, endedMs: this.#endedMs }
     try {
       writeFileSync(this.#file, JSON.stringify(kept))
     } catch {

@@ -87,7 +87,7 @@ export class Workers {
         // A group of its own: Ctrl-C in the terminal is the supervisor's to handle, in its order.
         detached: true,
         stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
-        env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+        env: environment(),
       },
     )
     entry.child = child
@@ -137,6 +137,12 @@ export class Workers {
     gone.then(() => this.#stopping.delete(gone))
     child.stdin?.end()
   }
+}
+
+/** A model needs no key of the gateway's. */
+function environment(): NodeJS.ProcessEnv {
+  const { COALMINE_ADMIN_TOKEN: _, COALMINE_ADMIN_TOKEN_FILE: __, ...rest } = process.env
+  return { ...rest, ORT_DISABLE_TELEMETRY: '1' }
 }
 
 function reportOf({ spec, child, state, reason }: Entry): WorkerReport {

@@ -99,6 +99,7 @@ describe('.dockerignore', () => {
     'gateway/node_modules/hono/package.json',
     'gateway/control/health.test.ts',
     'worker/testing/onnx-fixture.ts',
+    'gateway/simulation/main.ts',
     'test/containers/compose.test.ts',
     'training/train.sh',
     'compose.yaml',

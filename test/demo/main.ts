@@ -38,7 +38,8 @@ steps:
   - { setWeight: 50, minDuration: 10s }
 risk: { falseRollback: 1%, falsePromotion: 5% }
 guardrails:
-  - { metric: error_rate, tolerate: 0.1pp, margin: 2pp, share: 0.4 }
+  - { metric: error_rate, tolerate: 0.1pp, margin: 2pp, share: 0.3 }
+  - { metric: rejected_rate, tolerate: 0.1pp, margin: 2pp, share: 0.1 }
   - metric: latency
     quantiles: [p50]
     tolerate: { relative: 25%, atLeast: 1ms }

@@ -45,7 +45,10 @@ describe('a start', () => {
           falsePromotion: { allowed: 0.05, spent: 0.05 },
         },
       },
-      plan: { cannotDecide: [], warnings: [expect.stringContaining('no traffic')] },
+      plan: {
+        cannotDecide: [],
+        warnings: [expect.stringContaining('no traffic'), expect.stringContaining('rejected_rate')],
+      },
     })
     expect([headers.get('etag'), headers.get('location')]).toEqual(['"2"', '/api/v1/models/churn/rollouts/1'])
     const found = await api.call('GET', headers.get('location')!)

@@ -1,6 +1,7 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
 import { log } from '@coalmine/contract/log.ts'
 import type { Released } from '@coalmine/core/evidence/counts.ts'
+import type { Evidence } from '@coalmine/core/evidence/evidence.ts'
 import { prepared } from '@coalmine/core/rollout/attempt.ts'
 import type { Situation } from '@coalmine/core/rollout/decision.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
@@ -26,6 +27,10 @@ const UNKNOWN_MS = 10_000
 /** After a recorder was lost no weight rises for a step's least duration, and for this long. */
 const SUSPICIOUS_MS = 30_000
 const TURN_BOUNDS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+/** So many rollouts take their turn at once, or as many as all need to have theirs within so many turns. */
+const TURN_ROLLOUTS = 25
+const TURNS_FOR_ALL = 8
 
 /** What the controller needs to know of the world. */
 export interface World {
@@ -59,12 +64,16 @@ export class RolloutController {
   readonly #world: World
   readonly #send: ControllerDeps['send']
   readonly #intakes = new Map<string, Intake>()
+  /** What each intake was made for. */
+  readonly #followed = new Map<string, Rollout>()
   readonly #situations = new Map<string, { serial: number; situation: Situation }>()
   readonly #lookedMs = new Map<string, number>()
   readonly #listening = new Listening()
   readonly #measurements = new Measurements()
   /** What each model's last turn would bring into the evidence. */
   readonly #released = new Map<string, Released>()
+  /** Rollouts whose turn failed, with what was said of it. */
+  readonly #standing = new Map<string, string>()
   #uncleanEnds = 0
   /** The last commit may have been made or not. */
   #inDoubt = false
@@ -151,8 +160,12 @@ export class RolloutController {
       this.#inDoubt = false
     }
     await this.#withdraw()
-    const due = this.#deployments.all().filter((deployment) => this.#isDue(deployment, nowMs))
-    if (due.length === 0) return this.#deployments.all().every(({ rollout }) => rollout === undefined)
+    const all = this.#deployments.all()
+    const due = this.#longestDue(
+      all.filter((deployment) => this.#isDue(deployment, nowMs)),
+      all.length,
+    )
+    if (due.length === 0) return all.every(({ rollout }) => rollout === undefined)
     const begunMs = monotonicMs()
     const { frozen } = await this.#deployments.store.freeze()
     const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
@@ -172,13 +185,16 @@ export class RolloutController {
   async #withdraw(): Promise<void> {
     if (this.#uncleanEnds === 0) return
     const reason = `processes of this gateway ended by themselves ${this.#uncleanEnds} times within ten minutes, and the canary may be why`
+    const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
+    const outcomes = []
     for (const { model, rollout } of this.#deployments.all()) {
       if (rollout === undefined || stepOf(rollout.phase) === undefined || weightOf(rollout.phase) === 0)
         continue
-      const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
-      await this.#deployments.change(model, () => nothing, { actor: 'gateway', reason, nowMs: this.#now() })
+      const context = { actor: 'gateway', reason, nowMs: this.#now() }
+      outcomes.push(await this.#deployments.change(model, () => nothing, context))
     }
-    this.#uncleanEnds = 0
+    // What lost every race is tried again at the next turn.
+    if (!outcomes.includes('stale')) this.#uncleanEnds = 0
   }
 
   /** What was last decided on, if the rollout that it was about still runs. */
@@ -212,11 +228,20 @@ export class RolloutController {
     return nowMs >= lookedMs + rollout.policy.intervalMs
   }
 
+  /** Who waits longest; many that are due at once are spread over turns, so that none holds up the process for long. */
+  #longestDue(due: readonly Deployment[], all: number): readonly Deployment[] {
+    const most = Math.max(TURN_ROLLOUTS, Math.ceil(all / TURNS_FOR_ALL))
+    if (due.length <= most) return due
+    return due.toSorted((a, b) => a.rollout!.evaluatedMs - b.rollout!.evaluatedMs).slice(0, most)
+  }
+
   /** Listens to what is recorded of the rollout as it is now. */
   #follow(rollout: Rollout): void {
+    if (this.#followed.get(rollout.model) === rollout) return
     const stable = this.#world.version(rollout.model, rollout.stable.version)
     if (stable === undefined) return
     const { recording } = trialOf(rollout, stable.manifest)
+    this.#followed.set(rollout.model, rollout)
     if (this.#intakes.get(rollout.model)?.recording === recording) return
     this.#intakes.set(rollout.model, new Intake(recording))
   }
@@ -224,6 +249,7 @@ export class RolloutController {
   #forget(model: string): void {
     for (const known of [
       this.#intakes,
+      this.#followed,
       this.#situations,
       this.#lookedMs,
       this.#released,
@@ -236,9 +262,14 @@ export class RolloutController {
   /** What is wrong with one rollout must not stop the others. */
   #turnAlone(before: Deployment, nowMs: number, frozen: boolean): Step | undefined {
     try {
-      return this.#turn(before, nowMs, frozen)
+      const step = this.#turn(before, nowMs, frozen)
+      this.#standing.delete(before.model)
+      return step
     } catch (error) {
-      log.error('a rollout stands still', { model: before.model, error: (error as Error).message })
+      const { message } = error as Error
+      if (this.#standing.get(before.model) !== message)
+        log.error('a rollout stands still', { model: before.model, error: message })
+      this.#standing.set(before.model, message)
       return undefined
     }
   }
@@ -252,7 +283,7 @@ export class RolloutController {
     const evidenceIsFresh = intake !== undefined && this.#isFresh(before.rollout!, intake, nowMs)
     const begins = ready && evidenceIsFresh && !frozen
     const rollout = this.#listening.at(nowMs, begins ? found : before.rollout!, evidenceIsFresh)
-    const released = intake?.beyond(rollout.evidence, nowMs) ?? {}
+    const released = counted(intake?.beyond(rollout.evidence, nowMs) ?? {}, rollout.evidence)
     this.#released.set(model, released)
     const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready })
     this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })
@@ -283,6 +314,16 @@ export class RolloutController {
     const { minDurationMs = 0 } = 'step' in phase ? (policy.steps[phase.step] ?? {}) : {}
     return nowMs - intake.lostMs >= Math.max(SUSPICIOUS_MS, minDurationMs)
   }
+}
+
+/**
+ * What this evidence counts: seconds before it begins would be let go, and come again with each turn as if somebody had
+ * just asked.
+ */
+function counted(released: Released, { fromSecond }: Pick<Evidence, 'fromSecond'>): Released {
+  const isCounted = ({ second }: { readonly second: number }) => second >= fromSecond
+  const { early = [], final = [], labels = [] } = released
+  return { early: early.filter(isCounted), final: final.filter(isCounted), labels: labels.filter(isCounted) }
 }
 
 /** Runs a controller's turns until it is stopped; a store that fails is asked again. */

@@ -4,6 +4,7 @@ import type { Deployed, Deployment, VersionRef } from '@coalmine/core/rollout/de
 import type { Intent, Refusal } from '@coalmine/core/rollout/intent.ts'
 import type { Plan } from '@coalmine/core/rollout/plan.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
+import { policyGaps } from '@coalmine/core/rollout/policy-gaps.ts'
 import { judgedPair, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import type { Started } from '@coalmine/core/rollout/start-rollout.ts'
 import { isUnpaired, unpaired } from '@coalmine/core/rollout/unpaired.ts'
@@ -125,6 +126,8 @@ export class RolloutStarter {
         'version-unknown',
         `too little is known of ${stable.version} or ${wish.canary.version} of ${model} to compare them`,
       )
+    const unequal = this.#unequal(model, stable.version, wish)
+    if (unequal !== undefined) return refused('policy-invalid', unequal)
     const { policies, models } = this.#deps.config()
     const { affinity: wished } = policies[wish.policy.name] ?? {}
     const affinity = wished === 'none' ? undefined : (wished ?? deployment.affinity)
@@ -145,6 +148,21 @@ export class RolloutStarter {
     return started
   }
 
+  /** Canary and baseline have the same share, so that they have the same load only with as many workers each. */
+  #unequal(
+    model: string,
+    stable: string,
+    { canary, policy }: Pick<StartWish, 'canary' | 'policy'>,
+  ): string | undefined {
+    const { runtime } = this.#deps.config().models[model]!
+    if (runtime.kind === 'process' || !policy.guardrails.some(({ metric }) => metric === 'latency'))
+      return undefined
+    const [own, other] = [runtime.baseline[stable] ?? [], runtime.endpoints[canary.version] ?? []]
+    return own.length === other.length
+      ? undefined
+      : `latency is compared under the same load, so ${canary.version} and the baseline of ${stable} need as many addresses; they have ${other.length} and ${own.length}`
+  }
+
   /** Whether stable can have a second set of workers. */
   #hasBaseline(model: string, stable: string): boolean {
     const { runtime } = this.#deps.config().models[model]!
@@ -155,12 +173,15 @@ export class RolloutStarter {
 /** What a person should know before the start. */
 function warningsOf(policy: Policy, { warnings }: Plan): readonly string[] {
   const latency = policy.signals.find(({ metric }) => metric === 'latency')
-  return isUnpaired(policy) && latency
-    ? [
-        ...warnings,
-        `${latency.name} is judged and never acts: the stable version has no second set of workers (runtime.baseline) to be compared with under the same load`,
-      ]
-    : warnings
+  return [
+    ...warnings,
+    ...policyGaps(policy),
+    ...(isUnpaired(policy) && latency
+      ? [
+          `${latency.name} is judged and never acts: the stable version has no second set of workers (runtime.baseline) to be compared with under the same load`,
+        ]
+      : []),
+  ]
 }
 
 export function refused(code: Refusal['code'], message: string): Refusal {

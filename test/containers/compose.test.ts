@@ -97,8 +97,9 @@ describe.each(ours)('%s', (_, service) => {
 describe('the workers', () => {
   const workers = all.filter(([, { build }]) => build?.dockerfile === 'worker/Dockerfile')
 
-  test('are one container for each version of churn', () => {
+  test('are one container for each version of churn, and one more for the baseline', () => {
     expect(workers.map(([, { environment }]) => environment)).toEqual([
+      { COALMINE_WORKER_MODEL: 'churn', COALMINE_WORKER_VERSION: '1.0.0' },
       { COALMINE_WORKER_MODEL: 'churn', COALMINE_WORKER_VERSION: '1.0.0' },
       { COALMINE_WORKER_MODEL: 'churn', COALMINE_WORKER_VERSION: '1.1.0' },
     ])
@@ -115,9 +116,15 @@ describe('the workers', () => {
   test('are where the gateway and Prometheus look for them', () => {
     const origins = workers.map(([name]) => `${name}:9000`)
     const gateway = parse(readFileSync(join(ROOT, 'deploy/compose/gateway.yaml'), 'utf8'))
-    const { static: endpoints } = gateway.models.churn.runtime
-    expect(Object.values(endpoints).flat()).toEqual(origins.map((origin) => `http://${origin}`))
-    expect(Object.keys(endpoints)).toEqual(workers.map(([, w]) => w.environment!.COALMINE_WORKER_VERSION))
+    const { static: endpoints, baseline } = gateway.models.churn.runtime
+    const addresses = Object.entries({ ...endpoints, baseline: baseline['1.0.0'] })
+    expect(addresses.flatMap(([, urls]) => urls).toSorted()).toEqual(
+      origins.map((origin) => `http://${origin}`).toSorted(),
+    )
+    expect(endpoints).toMatchObject({
+      '1.0.0': ['http://churn-100:9000'],
+      '1.1.0': ['http://churn-110:9000'],
+    })
     const prometheus: { scrape_configs: { static_configs: { targets: string[] }[] }[] } = parse(
       readFileSync(join(ROOT, 'deploy/prometheus/prometheus.yml'), 'utf8'),
     )
@@ -134,8 +141,14 @@ describe('the gateway', () => {
   test('waits for the stable worker to be healthy, and for the canary only to be started', () => {
     expect(gateway!.depends_on).toEqual({
       'churn-100': { condition: 'service_healthy' },
+      'churn-100-baseline': { condition: 'service_started' },
       'churn-110': { condition: 'service_started' },
     })
+  })
+
+  test('judges by the policy of config/policies', () => {
+    const rules = (file: string) => parse(readFileSync(join(ROOT, file), 'utf8'))
+    expect(rules('deploy/compose/policies/churn.yaml')).toEqual(rules('config/policies/churn.yaml'))
   })
 
   test('does not start without an admin token', () => {

@@ -172,15 +172,18 @@ describe("the worker image's start command", () => {
 })
 
 describe("the gateway image's start command", () => {
-  test('serves two workers as compose.yaml sets them up, and stops when told to', async () => {
+  test('serves the workers as compose.yaml sets them up, and stops when told to', async () => {
     const origins = new Map<string, string>()
-    for (const service of ['churn-100', 'churn-110'])
+    for (const service of ['churn-100', 'churn-100-baseline', 'churn-110'])
       origins.set(service, (await startWorker(service)).origin)
     // What compose.yaml mounts at /app/config, with the addresses that the workers have here.
     const config = join(gateway.root, 'app/config')
     await cp(join(ROOT, 'deploy/compose'), config, { recursive: true })
     const written = await readFile(join(config, 'gateway.yaml'), 'utf8')
-    const here = written.replaceAll(/http:\/\/(churn-\d+):9000/g, (_, service) => origins.get(service)!)
+    const here = written.replaceAll(
+      /http:\/\/(churn-\d+(?:-baseline)?):9000/g,
+      (_, service) => origins.get(service)!,
+    )
     await writeFile(join(config, 'gateway.yaml'), here)
 
     const { container, data, metrics } = await startGateway(gateway, {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -28,6 +28,14 @@ export interface Settings {
   env?: Record<string, string>
   processes?: number
   modelsFolder?: string
+  /** The state folder on a disk of its own, so large; takes a user who may mount. */
+  stateBytes?: number
+}
+
+/** Why no gateway can have a disk of its own here; undefined where it can. */
+export function noOwnDisk(): string | undefined {
+  const { status, stderr, error } = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'])
+  return status === 0 ? undefined : `nothing can be mounted here: ${error?.message ?? stderr}`
 }
 
 /** A whole gateway in a folder of its own, on free ports, as `npm start` runs it. */
@@ -37,6 +45,7 @@ export class Gateway {
   readonly #processes: number
   readonly #modelsFolder: string
   readonly #policies: Record<string, string>
+  readonly #stateBytes: number | undefined
   ports = { data: 0, admin: 0, metrics: 0 }
   child!: ChildProcess
   output = ''
@@ -46,9 +55,11 @@ export class Gateway {
     processes = 1,
     modelsFolder = join(ROOT, 'models'),
     policies = {},
+    stateBytes,
   }: Omit<Settings, 'models'> = {}) {
     this.#modelsFolder = modelsFolder
     this.#policies = policies
+    this.#stateBytes = stateBytes
     this.#env = env
     this.#processes = processes
   }
@@ -101,12 +112,27 @@ export class Gateway {
   }
 
   spawn(): void {
-    this.child = spawn(process.execPath, [PROGRAM, '--config', this.configFile], {
+    const [program, ...flags] = this.#onItsDisk([process.execPath, PROGRAM, '--config', this.configFile])
+    this.child = spawn(program!, flags, {
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [this.child.stdout!, this.child.stderr!])
       stream.on('data', (chunk) => (this.output += chunk))
+  }
+
+  /** In a mount namespace of its own, which goes with it, and with the same process id. */
+  #onItsDisk(command: string[]): string[] {
+    if (this.#stateBytes === undefined) return command
+    const folder = join(this.folder, 'data')
+    mkdirSync(folder, { recursive: true })
+    const mounted = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
+    return ['unshare', '-m', 'sh', '-c', mounted, 'sh', `${this.#stateBytes}`, folder, ...command]
+  }
+
+  /** A command that sees the gateway's disk. */
+  beside(command: string[]): string[] {
+    return this.#stateBytes === undefined ? command : ['nsenter', '-t', `${this.child.pid}`, '-m', ...command]
   }
 
   exited(): Promise<number | null> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnWorker } from '../../worker/testing/worker-process.ts'
@@ -8,8 +8,11 @@ import { type FaultProxy, startFaultProxy } from '../faults/proxy.ts'
 /** Whose worker a proxy stands before. Each arm has one of the same kind, so that none is slower by it. */
 export type Arm = 'stable' | 'baseline' | 'canary'
 
+/** The name of a version whose model is that of 1.0.0: whatever it differs by is a fault. */
+export const TWIN = '1.0.1'
+
 export interface StageSettings {
-  /** A version of churn, beside 1.0.0. */
+  /** A version of churn beside 1.0.0, or its twin. */
   canary: string
   /** The text of the policy `stage`. */
   policy: string
@@ -28,6 +31,9 @@ export interface Stage {
 export async function startStage({ canary, policy, processes = 1 }: StageSettings): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'coalmine-stage-'))
   const arms = { stable: '1.0.0', baseline: '1.0.0', canary } as const
+  const models = join(folder, 'models')
+  cpSync(join(ROOT, 'models'), models, { recursive: true })
+  publishTwin(models)
   const closing: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const end of closing.toReversed()) await end()
@@ -38,7 +44,6 @@ export async function startStage({ canary, policy, processes = 1 }: StageSetting
     for (const arm of Object.keys(arms) as Arm[]) {
       const socket = join(folder, `${arm}.sock`)
       const version = arms[arm]
-      const models = join(ROOT, 'models')
       const worker = spawnWorker(
         [
           '--models',
@@ -65,6 +70,7 @@ export async function startStage({ canary, policy, processes = 1 }: StageSetting
     }
     const gateway = await Gateway.start({
       processes,
+      modelsFolder: models,
       policies: { stage: policy },
       models: `  churn:
     initial: 1.0.0
@@ -90,4 +96,11 @@ export async function startStage({ canary, policy, processes = 1 }: StageSetting
     await close()
     throw error
   }
+}
+
+function publishTwin(models: string): void {
+  const folder = join(models, 'churn', TWIN)
+  cpSync(join(models, 'churn/1.0.0'), folder, { recursive: true })
+  const file = join(folder, 'model.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^version: .*$/m, `version: ${TWIN}`))
 }

@@ -21,6 +21,8 @@ export async function welcome(
   ]
   if (first)
     lines.push('', 'Try it:', '', `  ${await firstCall(data, modelsFolder, first, models[first]!.initial)}`)
+  if (first && models[first]!.policy)
+    lines.push('', 'Watch its rollout:', '', `  curl -s ${url(listen.admin)}/api/v1/models/${first}/rollout`)
   return `${lines.join('\n')}\n\n`
 }
 

@@ -2,16 +2,9 @@ import { log } from '@coalmine/contract/log.ts'
 import { parseManifestObject } from '@coalmine/contract/manifest.ts'
 import type { Deployment, VersionRef } from '@coalmine/core/rollout/deployment.ts'
 import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
-import {
-  applyIntent,
-  type Change,
-  type Intent,
-  type IntentContext,
-  type Refusal,
-} from '@coalmine/core/rollout/intent.ts'
+import type { Change, Intent, IntentContext, Refusal } from '@coalmine/core/rollout/intent.ts'
 import type { Plan } from '@coalmine/core/rollout/plan.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
-import { routingTable } from '@coalmine/core/routing/table.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
@@ -22,14 +15,14 @@ import { Fleet } from './fleet.ts'
 import type { Health } from './health.ts'
 import { type Identity, Monitor, type Target } from './monitor.ts'
 import { Preparation } from './preparation.ts'
+import { Publisher } from './publisher.ts'
 import type { RecentTraffic } from './recent-traffic.ts'
 import { Reconciler } from './reconciler.ts'
 import { RolloutController, runTurns } from './rollouts/controller.ts'
 import { epochOffsetMs } from './rollouts/evidence-clock.ts'
 import { isReady } from './rollouts/readiness.ts'
 import { type RolloutRequest, RolloutStarter, refused } from './rollouts/starter.ts'
-import { trialOf } from './rollouts/trial.ts'
-import { tableWithoutCanary, UNSTORED_MS } from './routed.ts'
+import { UNSTORED_MS } from './routed.ts'
 
 /** Tables are sent again this often: data processes stop trusting one after thirty seconds. */
 const HEARTBEAT_MS = 5_000
@@ -66,13 +59,11 @@ export class Control {
   readonly #deployments: Deployments
   readonly #starter: RolloutStarter
   readonly #reconciler: Reconciler
+  readonly #publisher = new Publisher(() => this.#isUnstored())
   readonly #preparation: Preparation<ControlEndpoint>
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
   readonly #monitor: Monitor
-  /** Splits whose canary has been ready at least once; before that it is given nothing. */
-  readonly #readySplits = new Set<string>()
-  readonly #published = new Set<string>()
   readonly #refusals = new Map<string, string>()
   readonly #listeners = new Set<(event: DeploymentEvent) => void>()
   #config: GatewayConfig
@@ -212,7 +203,7 @@ export class Control {
     const { version: wanted, weightBp } = this.#config.models[model] ?? {}
     const context = { ...by, applied: { version: wanted, weightBp } }
     const outcome = request.dryRun
-      ? await this.#imagined(model, intentOf, context)
+      ? await this.#deployments.imagine(model, intentOf, { ...context, nowMs: this.nowMs() })
       : await this.#change(model, intentOf, context, expected)
     return { outcome, ...(plan && { plan }) }
   }
@@ -220,19 +211,6 @@ export class Control {
   /** The policy of this name as it is written now, fit for where the model's workers run; or why there is none. */
   policy(model: string, name: string): Policy | Refusal {
     return this.#starter.policy(this.deployment(model), name)
-  }
-
-  /** What a change would come to now; nothing is stored. */
-  async #imagined(
-    model: string,
-    intentOf: (deployment: Deployment) => Promise<Intent | Refusal>,
-    context: By & Pick<IntentContext, 'applied'>,
-  ): Promise<Change | Refusal> {
-    const deployment = await this.#deployments.refresh(model)
-    const intent = await intentOf(deployment)
-    const { frozen } = await this.store.freeze()
-    if (intent.kind === 'refused') return intent
-    return applyIntent(deployment, intent, { ...context, frozen, nowMs: this.nowMs() })
   }
 
   async #change(
@@ -287,15 +265,9 @@ export class Control {
     }))
   }
 
-  /**
-   * What is routed by now: a canary of a split gets nothing until it has been ready once, one of a rollout nothing while
-   * nobody could take it out.
-   */
+  /** What is routed by now. */
   tableOf(model: string) {
-    const deployment = this.deployment(model)
-    const { split, rollout } = deployment
-    const waits = split !== undefined ? !this.#wasReady(deployment) : rollout && this.#isUnstored()
-    return waits ? tableWithoutCanary(deployment) : routingTable(deployment)
+    return this.#publisher.table(this.deployment(model))
   }
 
   #isUnstored(): boolean {
@@ -307,10 +279,6 @@ export class Control {
     await this.#serially(() => this.catalog.scan(Object.keys(this.#config.models)))
     const found = this.catalog.version(model, version)
     return found && { version, digest: found.digest }
-  }
-
-  #wasReady({ model, split }: Deployment): boolean {
-    return split !== undefined && this.#readySplits.has(`${model}/${split.serial}`)
   }
 
   #committed(event: DeploymentEvent, next: Deployment): void {
@@ -389,31 +357,20 @@ export class Control {
   }
 
   #publish(model: string): void {
-    const deployment = this.deployment(model)
-    if (!this.#config.models[model] || !deployment.stable) return
-    const endpoints = this.endpoints(model)
-    // After a restart data processes know better than we do until every endpoint has been looked at once.
-    const looked = this.#fleet.resolved(model) && endpoints.every(({ id }) => this.#monitor.checked(id))
-    if (!this.#published.has(model) && !looked) return
-    const { split } = deployment
-    if (split && endpoints.some((e) => e.version === split.canary.version && e.healthy))
-      this.#readySplits.add(`${model}/${split.serial}`)
-    const versions = this.catalog.versions(model)
-    const known = (version: string) => versions.some((v) => v.version === version)
-    const table = this.tableOf(model)
-    // A worker elsewhere that has not told yet what it serves: nothing can be routed before it has.
-    if (!table || !known(table.stable) || (table.canary !== undefined && !known(table.canary))) return
-    const reachable = endpoints.map(({ id, version, arm, origin, socketPath, healthy }) => ({
-      ...{ id, version, origin, healthy, own: this.#monitor.own(id) },
-      ...(arm ? { arm } : {}),
-      ...(socketPath ? { socketPath } : {}),
+    const config = this.#config.models[model]
+    if (config === undefined) return
+    const endpoints = this.endpoints(model).map((endpoint) => ({
+      ...endpoint,
+      own: this.#monitor.own(endpoint.id),
     }))
-    this.#published.add(model)
-    const { limits } = this.#config.models[model]
-    const { rollout } = deployment
-    const stable = versions.find(({ version }) => version === table.stable)!
-    const trial = rollout && { trial: trialOf(rollout, stable.manifest) }
-    this.#send({ kind: 'table', model, table, versions, limits, endpoints: reachable, ...trial })
+    const message = this.#publisher.message({
+      deployment: this.deployment(model),
+      endpoints,
+      versions: this.catalog.versions(model),
+      limits: config.limits,
+      looked: this.#fleet.resolved(model) && endpoints.every(({ id }) => this.#monitor.checked(id)),
+    })
+    if (message) this.#send(message)
   }
 
   #sendModels(models: string[]): void {

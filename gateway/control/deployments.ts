@@ -101,6 +101,19 @@ export class Deployments {
     return 'stale'
   }
 
+  /** What `change` would come to now; nothing is stored. */
+  async imagine(
+    model: string,
+    intentOf: (deployment: Deployment) => Promise<Intent | Refusal>,
+    context: Omit<IntentContext, 'frozen'>,
+  ): Promise<Change | Refusal> {
+    const before = await this.refresh(model)
+    const intent = await intentOf(before)
+    if (intent.kind === 'refused') return intent
+    const { frozen } = await this.store.freeze()
+    return applyIntent(before, intent, { ...context, frozen })
+  }
+
   #see(deployment: Deployment): Deployment {
     const { model, revision } = deployment
     const isNew = revision > this.get(model).revision

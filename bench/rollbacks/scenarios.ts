@@ -11,8 +11,7 @@ export interface Scenario {
   readonly after: Fault
   /** Seconds in which a canary has to be known before it is harmed: latency is learned first. */
   readonly settleSeconds: number
-  /** Undefined for a figure without a target. */
-  readonly limitSeconds?: number
+  readonly limitSeconds: number
 }
 
 const NOTHING: Fault = { kind: 'none' }
@@ -74,6 +73,7 @@ export const SCENARIOS: readonly Scenario[] = [
     before: NOTHING,
     after: { kind: 'shift', rate: 1, by: 0.05 },
     settleSeconds: 3,
+    limitSeconds: 20,
   },
   {
     name: 'latency x 1.5 (10 to 15 ms)',

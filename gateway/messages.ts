@@ -2,6 +2,7 @@ import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { RecorderShape } from '@coalmine/core/evidence/recorder.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
 import type { PackedFlush } from './packed-flush.ts'
+import type { Resilience } from './resilience.ts'
 
 /**
  * What the processes of one gateway say to each other. Control speaks to data through the supervisor, which
@@ -24,8 +25,17 @@ export interface Endpoint {
   origin: string
   socketPath?: string
   healthy: boolean
+  /** It was verified, and its checks get no answer in time: it may be no more than busy. */
+  silent?: boolean
   /** A worker of ours, by its manifest. */
   own: boolean
+  /** What it takes in one call of the link; absent where it gets plain requests. */
+  link?: LinkLimits
+}
+
+export interface LinkLimits {
+  maxRows: number
+  maxBytes: number
 }
 
 /**
@@ -51,6 +61,8 @@ export interface TableMessage {
   versions: Version[]
   endpoints: Endpoint[]
   limits: ModelLimits
+  /** One data process's share. */
+  resilience: Resilience
   /** While a rollout runs. */
   trial?: Trial
 }

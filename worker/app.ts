@@ -1,12 +1,14 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
 import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
+import { LINK_PATH, LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
 import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, type Handler, Hono } from 'hono'
 import { handle } from './call.ts'
 import type { Life } from './life.ts'
+import { handleLink, linkTerms } from './link-call.ts'
 import type { Metrics } from './metrics.ts'
 import packageJson from './package.json' with { type: 'json' }
 import { type Protocol, V1, V2 } from './protocol.ts'
@@ -35,24 +37,36 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
     }
   }
 
-  const predict = (protocol: Protocol): Verbs => ({
+  const exchanging = (serve: (exchange: Exchange) => void): Verbs => ({
     POST(c) {
       const { incoming, outgoing } = c.env ?? {}
       if (incoming !== undefined && outgoing !== undefined) {
-        serve(new NodeExchange(incoming, outgoing, life), protocol)
+        serve(new NodeExchange(incoming, outgoing, life))
         return RESPONSE_ALREADY_SENT
       }
       const exchange = new FetchExchange(c.req.raw)
-      serve(exchange, protocol)
+      serve(exchange)
       return exchange.response
     },
   })
 
-  const serve = (exchange: Exchange, protocol: Protocol) => {
-    const { unready, state } = life
-    if (unready === undefined && state.kind === 'ready') return handle(exchange, protocol, state.serving)
-    metrics.observe(protocol.route, 'overloaded', 0)
-    const body = JSON.stringify({ error: `${model} ${version} is not ready: ${unready}` })
+  const predict = (protocol: Protocol) =>
+    exchanging((exchange) => {
+      const { unready, state } = life
+      if (unready === undefined && state.kind === 'ready') return handle(exchange, protocol, state.serving)
+      metrics.observe(protocol.route, 'overloaded', 0)
+      refuse(exchange)
+    })
+
+  /** Calls under way when the end begins are answered; the gateway is told of the end by its health checks. */
+  const link = exchanging((exchange) => {
+    const { state } = life
+    if (state.kind === 'ready') handleLink(exchange, state.serving)
+    else refuse(exchange)
+  })
+
+  const refuse = (exchange: Exchange) => {
+    const body = JSON.stringify({ error: `${model} ${version} is not ready: ${life.unready}` })
     exchange.answer(503, ['content-type', 'application/json', 'retry-after', '1'], body)
   }
 
@@ -108,6 +122,15 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
         return json(c, 503, { error: `${model} ${version} is not ready: ${life.unready}` })
       const { manifest, digest } = state.serving
       return json(c, 200, { name: model, version, digest, manifest })
+    },
+  })
+  on([LINK_PATH], link)
+  on([LINK_TERMS_PATH], {
+    GET(c) {
+      const { state } = life
+      if (state.kind !== 'ready')
+        return json(c, 503, { error: `${model} ${version} is not ready: ${life.unready}` })
+      return json(c, 200, linkTerms(state.serving))
     },
   })
   on(['/metrics'], {

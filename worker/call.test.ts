@@ -1,3 +1,4 @@
+import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
 import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { describe, expect, test } from 'vitest'
@@ -71,10 +72,11 @@ function serving({ waitingMax = 10, nowMs = () => performance.now(), output = 1 
     },
     digest: 'sha256:0',
     batcher,
-    metrics: { observe: (_, outcome) => outcomes.push(outcome) },
+    metrics: { observe: (_, outcome) => outcomes.push(outcome), linkRows: new Histogram([1]) },
     log: silent,
     bodyBytesMax: 1000,
     instancesMax: 10,
+    linkRowsMax: 256,
   })
   return { it, batcher, outcomes, runs: () => runs }
 }

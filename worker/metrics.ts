@@ -22,6 +22,7 @@ export type ModelFacts = { digest: string; threading: string; rowsPerRun: number
  */
 export class Metrics {
   readonly batchRows = new Histogram(BATCH_ROWS)
+  readonly linkRows = new Histogram(BATCH_ROWS)
   readonly inferenceSeconds = new Histogram(DURATION_SECONDS)
   queueDepth: () => number = () => 0
   ready: () => boolean = () => false
@@ -50,6 +51,9 @@ export class Metrics {
     )
     this.#add('coalmine_worker_batch_rows', 'Rows in one run of the model.', 'histogram', (name) =>
       samples(name, this.batchRows, labels),
+    )
+    this.#add('coalmine_worker_link_rows', 'Requests in one call of the link.', 'histogram', (name) =>
+      samples(name, this.linkRows, labels),
     )
     this.#add(
       'coalmine_worker_inference_seconds',

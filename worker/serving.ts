@@ -17,10 +17,12 @@ export type Serving = {
   manifest: Manifest
   digest: string
   batcher: Batcher
-  metrics: Pick<Metrics, 'observe'>
+  metrics: Pick<Metrics, 'observe' | 'linkRows'>
   log: Log
   bodyBytesMax: number
   instancesMax: number
+  /** Rows that one call of the link may have. */
+  linkRowsMax: number
   writeRow: RowWriter
   facts: RowFacts
   /** The end of every V1 answer: `],"model_name":...}`. */
@@ -33,7 +35,7 @@ export type Serving = {
 
 export type ServingParts = Pick<
   Serving,
-  'manifest' | 'digest' | 'batcher' | 'metrics' | 'log' | 'bodyBytesMax' | 'instancesMax'
+  'manifest' | 'digest' | 'batcher' | 'metrics' | 'log' | 'bodyBytesMax' | 'instancesMax' | 'linkRowsMax'
 >
 
 export function compileServing(parts: ServingParts): Serving {

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { closeServer } from '@coalmine/contract/http/server.ts'
+import { MAX_ROWS } from '@coalmine/contract/link/frame.ts'
 import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow } from '@coalmine/contract/manifest.ts'
 import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
@@ -16,6 +17,8 @@ import type { Settings } from './settings.ts'
 
 /** Requests that may wait for a run; more are told to come back. */
 const WAITING_MAX = 1024
+/** Where one row takes longer none should wait for another's call. */
+const SLOW_ROW_MS = 20
 
 /** What the starter of a worker is told: whether it is ready, and if not, why. */
 export type Readiness = { ready: true; address: string } | { ready: false; reason: string }
@@ -107,7 +110,7 @@ async function load(
 }
 
 function serve(
-  { manifest, digest, engine, encode, choice }: Model,
+  { manifest, digest, engine, encode, choice, timings }: Model,
   settings: Settings,
   life: Life,
   metrics: Metrics,
@@ -128,7 +131,8 @@ function serve(
     onModelError: (error) => log.error('the model failed', { error: String(error) }),
   })
   const { bodyBytesMax, instancesMax } = settings
-  return compileServing({ manifest, digest, batcher, metrics, log, bodyBytesMax, instancesMax })
+  const linkRowsMax = timings[0]!.runMs > SLOW_ROW_MS ? 1 : MAX_ROWS
+  return compileServing({ manifest, digest, batcher, metrics, log, bodyBytesMax, instancesMax, linkRowsMax })
 }
 
 async function drain(life: Life, server: Server): Promise<void> {

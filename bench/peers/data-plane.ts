@@ -6,6 +6,7 @@ import { dataApp } from '@coalmine/gateway/data/app.ts'
 import { DataPlane } from '@coalmine/gateway/data/data-plane.ts'
 import { httpServer, listen } from '@coalmine/gateway/http-server.ts'
 import type { Trial } from '@coalmine/gateway/messages.ts'
+import { DEFAULT_RESILIENCE } from '../../gateway/resilience.ts'
 
 /**
  * One data process of the gateway as it is, but for its supervisor: it listens itself, is told its table once and has
@@ -64,6 +65,7 @@ const confirm = () =>
       { ...endpoint, id: 'canary', version: '1.1.0', origin: canary! },
     ],
     limits: { timeoutMs: 10_000, bodyBytes: 1024 * 1024, instances: 1024 },
+    resilience: DEFAULT_RESILIENCE,
     ...(mode === 'rollout' && { trial }),
   })
 confirm()

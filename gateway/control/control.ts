@@ -8,6 +8,7 @@ import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
+import { DEFAULT_RESILIENCE } from '../resilience.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
 import { Deployments } from './deployments.ts'
@@ -362,12 +363,14 @@ export class Control {
     const endpoints = this.endpoints(model).map((endpoint) => ({
       ...endpoint,
       own: this.#monitor.own(endpoint.id),
+      link: this.#monitor.link(endpoint.id),
     }))
     const message = this.#publisher.message({
       deployment: this.deployment(model),
       endpoints,
       versions: this.catalog.versions(model),
       limits: config.limits,
+      resilience: DEFAULT_RESILIENCE,
       looked: this.#fleet.resolved(model) && endpoints.every(({ id }) => this.#monitor.checked(id)),
     })
     if (message) this.#send(message)

@@ -1,6 +1,8 @@
+import { LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
 import { Agent, type Dispatcher, Pool } from 'undici'
-import type { OwnArm } from '../messages.ts'
+import type { LinkLimits, OwnArm } from '../messages.ts'
 import { afterCheck, type Health, UNCHECKED } from './health.ts'
+import { linkOf } from './link-terms.ts'
 import { type ProbeAnswer, probe } from './probe.ts'
 
 /** One endpoint to watch. */
@@ -24,6 +26,8 @@ interface Watched {
   target: Target
   health: Health
   identity?: Identity
+  /** What its worker takes in a call of the link. */
+  link?: LinkLimits
   dispatcher: Dispatcher
   timer?: NodeJS.Timeout
   checking: boolean
@@ -100,6 +104,11 @@ export class Monitor {
     return identity !== undefined && identity !== 'foreign'
   }
 
+  /** How its worker is asked; undefined where it gets plain requests. */
+  link(id: string): LinkLimits | undefined {
+    return this.#watched.get(id)?.link
+  }
+
   close(): void {
     for (const id of [...this.#watched.keys()]) this.#forget(id)
   }
@@ -140,7 +149,15 @@ export class Monitor {
     if (refusal !== undefined)
       return { kind: 'answered', status: 412, body: JSON.stringify({ reason: refusal }) }
     watched.identity = identity
+    const link =
+      identity === 'foreign' ? undefined : linkOf(await this.#terms(watched), target, identity.digest)
+    if (link === undefined) delete watched.link
+    else watched.link = link
     return ready
+  }
+
+  #terms({ target, dispatcher }: Watched): Promise<ProbeAnswer> {
+    return probe({ origin: target.origin, dispatcher }, LINK_TERMS_PATH)
   }
 
   #become(watched: Watched, health: Health): void {

@@ -1,6 +1,7 @@
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
-import type { ModelLimits, TableMessage, Version } from '../messages.ts'
+import type { LinkLimits, ModelLimits, TableMessage, Version } from '../messages.ts'
+import type { Resilience } from '../resilience.ts'
 import type { Health } from './health.ts'
 import type { Target } from './monitor.ts'
 import { trialOf } from './rollouts/trial.ts'
@@ -9,9 +10,12 @@ import { tableWithoutCanary } from './routed.ts'
 /** What is known of a model at the moment. */
 export interface Known {
   readonly deployment: Deployment
-  readonly endpoints: readonly (Target & Health & { readonly own: boolean })[]
+  readonly endpoints: readonly (Target &
+    Health & { readonly own: boolean; readonly link?: LinkLimits | undefined })[]
   readonly versions: readonly Version[]
   readonly limits: ModelLimits
+  /** One data process's share. */
+  readonly resilience: Resilience
   /** Every endpoint's address is known and was looked at once. */
   readonly looked: boolean
 }
@@ -39,7 +43,7 @@ export class Publisher {
   }
 
   /** Undefined while too little is known to say anything. */
-  message({ deployment, endpoints, versions, limits, looked }: Known): TableMessage | undefined {
+  message({ deployment, endpoints, versions, limits, resilience, looked }: Known): TableMessage | undefined {
     const { model, split, rollout } = deployment
     // After a restart data processes know better than we do until every endpoint has been looked at once.
     if (!deployment.stable || (!this.#published.has(model) && !looked)) return undefined
@@ -57,10 +61,12 @@ export class Publisher {
       table,
       versions: [...versions],
       limits,
-      endpoints: endpoints.map(({ id, version, arm, origin, socketPath, healthy, own }) => ({
+      resilience,
+      endpoints: endpoints.map(({ id, version, arm, origin, socketPath, healthy, own, link }) => ({
         ...{ id, version, origin, healthy, own },
         ...(arm ? { arm } : {}),
         ...(socketPath ? { socketPath } : {}),
+        ...(link ? { link } : {}),
       })),
       ...(rollout && { trial: trialOf(rollout, stable.manifest) }),
     }

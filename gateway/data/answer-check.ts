@@ -1,4 +1,5 @@
 import { ANSWER_HEADER, parseAnswer } from '@coalmine/contract/internal-headers.ts'
+import type { LinkAnswer } from '@coalmine/contract/link/response-frame.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { Answer } from './attempt.ts'
 import { foreignAnswer, property } from './foreign-answer.ts'
@@ -24,6 +25,8 @@ const PARSED_BYTES_MAX = 64 * 1024
 const LARGE_PICKS = 2 ** 32 / 10
 /** What a prediction id has room for. */
 const ROWS_MAX = 0xffff
+/** What a row of a call says for none. */
+const NO_CLASS = 0xffff
 /** Scores are float32: the end of a range may be rounded beyond itself. */
 const ROUNDING = 2 ** -20
 
@@ -52,11 +55,21 @@ export function checkAnswer(question: Question, answer: Answer): Said | 'unread'
 }
 
 /** What our worker says of its answer; undefined where that is missing or does not fit. */
-function ownWords(manifest: Manifest, { headers, body }: Answer): Said | undefined {
+function ownWords(manifest: Manifest, answer: Answer): Said | undefined {
+  if (!('headers' in answer)) return ofRow(manifest, answer)
+  const { headers, body } = answer
   const header = headers[ANSWER_HEADER]
   const said = typeof header === 'string' ? parseAnswer(header) : undefined
   if (said === undefined || !fits(manifest, said.score)) return undefined
   return said.ids.every((at) => isPlaceholder(body, at)) ? said : undefined
+}
+
+/** A row of a call says it in numbers; its placeholders were looked at when the call was read. */
+function ofRow(manifest: Manifest, { rows, row, score, class: label, ids }: LinkAnswer): Said | undefined {
+  const said: Said = { rows, row, ids }
+  if (!Number.isNaN(score)) said.score = score
+  if (label !== NO_CLASS) said.class = label
+  return fits(manifest, said.score) ? said : undefined
 }
 
 function fits({ score }: Manifest, said: number | undefined): boolean {

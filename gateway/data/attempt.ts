@@ -1,98 +1,122 @@
-import type { Dispatcher } from 'undici'
-import type { Upstream } from './endpoints.ts'
+import { BUDGET_HEADER, PICK_HEADER } from '@coalmine/contract/internal-headers.ts'
+import { LINK_KIND, type LinkRequest } from '@coalmine/contract/link/request-frame.ts'
+import type { LinkAnswer } from '@coalmine/contract/link/response-frame.ts'
+import type { Protocol } from './answer-check.ts'
+import type { CallFailure, Received } from './http-call.ts'
+import type { Upstream } from './upstream.ts'
 
-export interface Answer {
-  status: number
-  headers: Record<string, string | string[] | undefined>
-  body: Buffer
-}
-
-/** How an attempt ended without an answer. Only `refused` is known never to have reached the worker. */
-export type Failure = 'refused' | 'broken' | 'too-large' | 'cancelled'
-
-const NEVER_SENT = new Set([
-  'ECONNREFUSED',
-  'ENOENT',
-  'EACCES',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_CLOSED',
-  'UND_ERR_DESTROYED',
-])
+/** A worker's answer to one request, by a request of its own or as a row of a call. */
+export type Answer = Received | LinkAnswer
 
 /**
- * One request to one endpoint, with its answer held back until it is whole: a truncated or broken answer is a
- * failure, never the beginning of a good one.
+ * How an attempt ended without an answer. `busy`: it waited for a place in vain and was never sent; `dead-call`: the
+ * call that it shared with others broke, which says nothing of it; `poison`: so did the second one, which it had alone.
  */
-export class Attempt implements Dispatcher.DispatchHandler {
+export type Failure = CallFailure | 'busy' | 'dead-call' | 'poison'
+
+/** Whoever asks an endpoint: the request with what is sent of it. */
+export interface Asker {
+  readonly protocol: Protocol
+  /** Of a request of its own. */
+  readonly path: string
+  readonly body: Buffer
+  /** u32. */
+  readonly pick: number
+  readonly requestId: string
+  readonly traceparent: string | undefined
+  readonly tracestate: string | undefined
+  /** Of the caller's time, in ms. */
+  remainingMs(): number
+  ended(attempt: Attempt, outcome: Answer | Failure, code?: string): void
+}
+
+/** One try of one request at one endpoint. The endpoint decides how it is sent and when. */
+export class Attempt implements LinkRequest {
   readonly upstream: Upstream
-  readonly #done: (outcome: Answer | Failure, code?: string) => void
-  #controller: Dispatcher.DispatchController | undefined
-  #status = 0
-  #headers: Answer['headers'] = {}
-  #first: Buffer | undefined
-  #chunks: Buffer[] | undefined
+  readonly submittedMs: number
+  /** After a dead call: alone, so that what breaks the next call is known. */
+  readonly alone: boolean
+  /** The endpoint's health has learnt of it. */
+  isTold = false
+  readonly #asker: Asker
   #settled = false
+  #withdraw: (() => void) | undefined
 
-  constructor(upstream: Upstream, done: (outcome: Answer | Failure, code?: string) => void) {
+  constructor(asker: Asker, upstream: Upstream, submittedMs: number, alone = false) {
+    this.#asker = asker
     this.upstream = upstream
-    this.#done = done
+    this.submittedMs = submittedMs
+    this.alone = alone
   }
 
-  send(path: string, method: 'POST' | 'GET', headers: string[], body: Buffer | null): void {
-    this.upstream.inFlight++
-    try {
-      this.upstream.pool.dispatch({ path, method, headers, body }, this)
-    } catch (error) {
-      this.onResponseError(undefined, error as Error)
-    }
+  /** Nobody waits for it any more. */
+  get isSettled(): boolean {
+    return this.#settled
   }
 
-  cancel(): void {
-    if (this.#settled) return
-    this.#settle('cancelled')
-    this.#controller?.abort(new Error('cancelled'))
+  get kind(): number {
+    return this.#asker.protocol === 'v1' ? LINK_KIND.v1 : LINK_KIND.v2
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#settled) controller.abort(new Error('cancelled'))
+  get body(): Buffer {
+    return this.#asker.body
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answer['headers']): void {
-    this.#status = status
-    this.#headers = headers
+  get jsonLength(): number {
+    return this.#asker.body.length
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#first === undefined) this.#first = chunk
-    else {
-      this.#chunks ??= [this.#first]
-      this.#chunks.push(chunk)
-    }
+  get budgetMs(): number {
+    return Math.max(1, Math.ceil(this.#asker.remainingMs()))
   }
 
-  onResponseEnd(): void {
-    const body = this.#chunks ? Buffer.concat(this.#chunks) : (this.#first ?? Buffer.alloc(0))
-    this.#settle({ status: this.#status, headers: this.#headers, body })
+  get pick(): number {
+    return this.#asker.pick
   }
 
-  onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
-    const code = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN'
-    const failure = NEVER_SENT.has(code)
-      ? 'refused'
-      : code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE'
-        ? 'too-large'
-        : 'broken'
-    this.#settle(failure, code)
+  get wantsIds(): boolean {
+    return true
   }
 
-  #settle(outcome: Answer | Failure, code?: string): void {
+  get meta(): string {
+    const { requestId, traceparent, tracestate } = this.#asker
+    if (traceparent === undefined) return requestId
+    return tracestate === undefined
+      ? `${requestId}\n${traceparent}`
+      : `${requestId}\n${traceparent}\n${tracestate}`
+  }
+
+  /** Of a request of its own. @param own a worker of ours, which understands our headers */
+  headers(own: boolean): string[] {
+    const { requestId, traceparent, tracestate, pick } = this.#asker
+    const headers = ['content-type', 'application/json', 'x-request-id', requestId]
+    if (own) headers.push(PICK_HEADER, `${pick}`, BUDGET_HEADER, `${this.budgetMs}`)
+    if (traceparent !== undefined) headers.push('traceparent', traceparent)
+    if (tracestate !== undefined) headers.push('tracestate', tracestate)
+    return headers
+  }
+
+  get path(): string {
+    return this.#asker.path
+  }
+
+  /** It waits, or is under way. @param withdraw takes it back from there */
+  held(withdraw: () => void): void {
+    this.#withdraw = withdraw
+  }
+
+  settle(outcome: Answer | Failure, code?: string): void {
     if (this.#settled) return
     this.#settled = true
     this.upstream.inFlight--
-    this.#done(outcome, code)
+    this.#asker.ended(this, outcome, code)
+  }
+
+  /** Nobody waits for it any more; nothing is said of it. */
+  cancel(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.upstream.inFlight--
+    this.#withdraw?.()
   }
 }

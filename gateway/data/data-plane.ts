@@ -2,11 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { monotonicMs } from '../clock.ts'
-import type { DeltaMessage, DownMessage, EndpointEvent, TableMessage, TrippedMessage } from '../messages.ts'
+import type {
+  DeltaMessage,
+  DownMessage,
+  Endpoint,
+  EndpointEvent,
+  TableMessage,
+  TrippedMessage,
+} from '../messages.ts'
+import type { Resilience } from '../resilience.ts'
 import { Endpoints } from './endpoints.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
 import { RunningTrial } from './running-trial.ts'
+import { Upstream } from './upstream.ts'
 
 /** Control unseen for this long: predictions go on, the canary gets nothing. */
 const STALE_MS = 30_000
@@ -24,13 +33,15 @@ export class DataPlane {
   readonly random: () => number
   /** The machine's monotonic clock. */
   readonly nowMs: () => number
-  readonly #endpoints = new Map<string, Endpoints>()
+  readonly #endpoints = new Map<string, Endpoints<Upstream>>()
   readonly #running = new Map<string, RunningTrial>()
   readonly #report: (report: Report) => void
   #epochOffsetMs: number | undefined
   #known = false
   #models: readonly string[] = []
   draining = false
+  /** There is too much to do for what is not asked for: no second attempts. */
+  sparing = false
 
   constructor({
     report,
@@ -51,11 +62,11 @@ export class DataPlane {
     switch (message.kind) {
       case 'table':
         // Together, or a request between the two would draw a version that has no endpoint any more.
-        this.#endpointsOf(message.model).replace(message.endpoints)
+        this.#endpointsOf(message).replace(message.endpoints, message.resilience)
         this.routes.set(
           message.model,
           new ModelRoute(message, {
-            endpoints: this.#endpointsOf(message.model),
+            endpoints: this.#endpointsOf(message),
             recorder: this.recorder,
             freshAtMs: this.nowMs() - ageMs,
             running: this.#runningOf(message),
@@ -136,10 +147,11 @@ export class DataPlane {
     return running
   }
 
-  #endpointsOf(model: string): Endpoints {
+  #endpointsOf({ model, resilience }: TableMessage): Endpoints<Upstream> {
     let endpoints = this.#endpoints.get(model)
     if (!endpoints) {
-      endpoints = new Endpoints()
+      const make = (endpoint: Endpoint, now: Resilience) => new Upstream(endpoint, now, this.nowMs)
+      endpoints = new Endpoints(make, resilience, this.nowMs)
       this.#endpoints.set(model, endpoints)
     }
     return endpoints

@@ -1,19 +1,26 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
-import { BUDGET_HEADER, PICK_HEADER } from '@coalmine/contract/internal-headers.ts'
 import { log } from '@coalmine/contract/log.ts'
 import { NOT_RECORDED } from '@coalmine/core/evidence/recorder.ts'
 import type { Arm } from '@coalmine/core/routing/draw.ts'
 import { checkAnswer, type Protocol } from './answer-check.ts'
 import { drawn, type Ineligible, ineligible, isComparable } from './assignment.ts'
-import { type Answer, Attempt, type Failure } from './attempt.ts'
+import { type Answer, type Asker, Attempt, type Failure } from './attempt.ts'
 import type { DataPlane } from './data-plane.ts'
-import { poolOf, suspect, type Upstream } from './endpoints.ts'
+import type { Result } from './endpoint-health.ts'
+import { poolOf } from './endpoints.ts'
 import { identify, type Said } from './identify.ts'
 import type { ArmRecorder, Outcome } from './recorder.ts'
 import type { Recording } from './recording.ts'
+import type { RetryBudget } from './retry-budget.ts'
 import type { ModelRoute, Served } from './route.ts'
 import type { RunningTrial } from './running-trial.ts'
-import { type Missed, mayTryAgain, refusalOf } from './second-attempt.ts'
+import { isBusy, type Missed, mayTryAgain, refusalOf } from './second-attempt.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Without a rollout, what a first attempt leaves of the caller's time for a second one. */
+const RESERVE_MS = 50
+/** What may stand in a header of ours and in a call of the link. */
+const PLAIN_TEXT = /^[\x20-\x7e]{1,512}$/
 
 const RETRY_AFTER = ['retry-after', '1']
 
@@ -32,15 +39,16 @@ export interface Asked {
  * The course of one request that was read: draw, ask an endpoint of the arm, ask another one where that may help,
  * sign, answer. Everything that can be settled before a request is in its `ModelRoute`.
  */
-export class Prediction {
+export class Prediction implements Asker {
+  readonly protocol: Protocol
+  readonly path: string
+  readonly requestId: string
+  readonly body: Buffer
+  readonly pick: number
   readonly #plane: DataPlane
   readonly #exchange: Exchange
   readonly #route: ModelRoute
-  readonly #protocol: Protocol
-  readonly #requestId: string
-  readonly #body: Buffer
   readonly #startMs: number
-  readonly #pick: number
   readonly #timeoutMs: number
   /** Why it was not drawn: outside the evidence. */
   readonly #ineligible: Ineligible | undefined
@@ -60,20 +68,25 @@ export class Prediction {
   /** The timer stands for the first attempt's limit, not for the caller's. */
   #limited = false
   #attempt: Attempt | undefined
-  #attempts = 0
+  /** The version that is asked. */
+  #asked: Served
+  #triedAgain = false
   #recorded = false
   #shielded = false
+  /** A second attempt that is counted in a budget. */
+  #retrying: RetryBudget | undefined
 
   constructor({ plane, exchange, route, protocol, pin, requestId, timeoutMs, body }: Asked) {
     this.#plane = plane
     this.#exchange = exchange
     this.#route = route
-    this.#protocol = protocol
-    this.#requestId = requestId
+    this.protocol = protocol
+    this.path = route.path[protocol]
+    this.requestId = requestId
     this.#timeoutMs = timeoutMs
-    this.#body = body
+    this.body = body
     this.#startMs = plane.nowMs()
-    this.#pick = plane.random()
+    this.pick = plane.random()
     this.#ineligible = pin === undefined ? ineligible(plane, route, timeoutMs) : undefined
     const arm =
       pin !== undefined ? 'pinned' : this.#ineligible !== undefined ? 'stable' : drawn(plane, route, exchange)
@@ -86,7 +99,21 @@ export class Prediction {
     this.#token = this.#recording?.assign(this.#startMs, arm as Arm, route.table) ?? NOT_RECORDED
     this.#assigned = arm === 'pinned' ? route.versions.get(pin!)! : route.served(arm)
     this.#pool = arm === 'pinned' ? poolOf(pin!) : route.pool(arm)
+    this.#asked = this.#assigned
     this.#counts = this.#assigned.recorder(arm)
+  }
+
+  get traceparent(): string | undefined {
+    return this.#plain('traceparent')
+  }
+
+  get tracestate(): string | undefined {
+    return this.#plain('tracestate')
+  }
+
+  #plain(name: string): string | undefined {
+    const value = this.#exchange.header(name)
+    return value !== undefined && PLAIN_TEXT.test(value) ? value : undefined
   }
 
   start(): void {
@@ -103,77 +130,92 @@ export class Prediction {
 
   /** All arms alike: a limit of the canary's alone would make a difference that is none of the versions'. */
   #firstAttemptMs(): number {
-    if (this.#running === undefined) return this.#timeoutMs
-    const { firstAttemptMs, reserveMs } = this.#running.trial
+    const { firstAttemptMs, reserveMs } = this.#running?.trial ?? {
+      firstAttemptMs: this.#route.resilience.firstAttemptMs,
+      reserveMs: this.#timeoutMs > 2 * RESERVE_MS ? RESERVE_MS : 0,
+    }
     return Math.min(firstAttemptMs, this.#timeoutMs - reserveMs)
   }
 
   #choose(pool: string, avoid?: Upstream): Upstream | undefined {
-    return this.#route.endpoints.choose(pool, this.#startMs, this.#plane.random(), avoid)
+    const panic = pool === this.#route.pool('stable')
+    return this.#route.endpoints.choose(pool, this.#plane.nowMs(), this.#plane.random(), avoid, panic)
   }
 
-  #send(upstream: Upstream, served: Served): void {
+  #send(upstream: Upstream, served: Served, alone = false): void {
     this.#attempt?.cancel()
-    this.#attempts++
-    const headers = ['content-type', 'application/json', 'x-request-id', this.#requestId]
-    if (upstream.own) {
-      const budgetMs = this.#attempts === 1 ? this.#timeoutMs : Math.max(1, Math.ceil(this.#remainingMs()))
-      headers.push(PICK_HEADER, `${this.#pick}`, BUDGET_HEADER, `${budgetMs}`)
+    this.#asked = served
+    const nowMs = this.#plane.nowMs()
+    this.#attempt = new Attempt(this, upstream, nowMs, alone)
+    upstream.health.began()
+    upstream.submit(this.#attempt)
+  }
+
+  /** What an attempt came to. Called by whatever carried it. */
+  ended(attempt: Attempt, outcome: Answer | Failure, code?: string): void {
+    try {
+      this.#ended(attempt, outcome, code)
+    } catch (error) {
+      log.error('an answer could not be passed on', {
+        model: this.#route.model,
+        error: (error as Error).message,
+      })
+      this.#refuse(502, 'the worker gave an answer that cannot be passed on')
     }
-    this.#trace(headers, 'traceparent')
-    this.#trace(headers, 'tracestate')
-    this.#attempt = new Attempt(upstream, (outcome, code) => {
-      try {
-        this.#ended(upstream, served, outcome, code)
-      } catch (error) {
-        log.error('an answer could not be passed on', {
-          model: this.#route.model,
-          error: (error as Error).message,
-        })
-        this.#refuse(502, 'the worker gave an answer that cannot be passed on')
-      }
-    })
-    this.#attempt.send(this.#route.path[this.#protocol], 'POST', headers, this.#body)
   }
 
-  #trace(headers: string[], name: string): void {
-    const value = this.#exchange.header(name)
-    if (value !== undefined) headers.push(name, value)
-  }
-
-  #ended(upstream: Upstream, served: Served, outcome: Answer | Failure, code?: string): void {
-    if (outcome === 'cancelled') return
+  #ended(attempt: Attempt, outcome: Answer | Failure, code?: string): void {
+    const { upstream } = attempt
+    const served = this.#asked
+    if (outcome === 'dead-call') return this.#askAlone(upstream, served)
     const elapsedMs = this.#elapsedMs()
     if (typeof outcome === 'string') {
-      this.#record('error', elapsedMs)
-      this.#plane.endpointFailed(this.#route.model, upstream.id, code ?? outcome)
-      if (outcome === 'refused') suspect(upstream, this.#plane.nowMs())
+      this.#tell(attempt, outcome === 'refused' ? 'refused' : outcome === 'busy' ? 'neutral' : 'failed')
+      this.#record(outcome === 'busy' ? 'unavailable' : 'error', elapsedMs)
+      if (outcome !== 'busy') this.#plane.endpointFailed(this.#route.model, upstream.id, code ?? outcome)
       return this.#missed(outcome, upstream, served)
     }
     const { status } = outcome
     if (status >= 400 && status < 500) {
+      this.#tell(attempt, 'ok')
       this.#record('rejected', elapsedMs)
       return this.#answer(served, outcome)
     }
     if (status >= 300) {
+      this.#tell(attempt, isBusy(outcome) ? 'busy' : 'failed')
       this.#record('error', elapsedMs)
       return this.#missed(outcome, upstream, served)
     }
     const said = this.#check(upstream, served, outcome)
     if (said === 'invalid') {
+      this.#tell(attempt, 'failed')
       this.#record('invalid', elapsedMs)
       return this.#missed('invalid', upstream, served)
     }
+    this.#tell(attempt, 'ok')
     const known = said === 'unread' ? undefined : said
     this.#record('ok', elapsedMs, known)
     this.#answer(served, outcome, known)
   }
 
+  /** What the endpoint's health learns of it. */
+  #tell(attempt: Attempt, result: Result): void {
+    if (attempt.isTold) return
+    attempt.isTold = true
+    const { upstream, submittedMs } = attempt
+    const nowMs = this.#plane.nowMs()
+    const { endpoints } = this.#route
+    const mayEject = () => endpoints.mayEject(upstream)
+    upstream.health.ended(result, nowMs - submittedMs, nowMs, this.#plane.random(), mayEject)
+  }
+
+  /** The call that it was part of broke, by whichever of its requests: only alone can be known what this one does. */
+  #askAlone(failed: Upstream, served: Served): void {
+    this.#send(this.#choose(failed.serves, failed) ?? failed, served, true)
+  }
+
   #check({ own }: Upstream, { manifest }: Served, answer: Answer): Said | 'unread' | 'invalid' {
-    return checkAnswer(
-      { protocol: this.#protocol, body: this.#body, pick: this.#pick, manifest, own },
-      answer,
-    )
+    return checkAnswer({ protocol: this.protocol, body: this.body, pick: this.pick, manifest, own }, answer)
   }
 
   #missed(missed: Exclude<Missed, 'timeout'>, failed?: Upstream, asked?: Served): void {
@@ -189,28 +231,39 @@ export class Prediction {
 
   /**
    * The second and last attempt, if it may help and there is where it can go: to stable, or to the version that a pin
-   * names; where a connection broke even to the same endpoint once more (a keep-alive race, not a dead worker).
+   * names; where a connection broke even to the same endpoint once more (a keep-alive race, not a dead worker). What
+   * stable does for the canary is bounded by stable's own limit, anything else by a budget: a service that fails must
+   * not be asked twice as often.
    */
   #tryAgain(missed: Missed, failed?: Upstream, asked: Served = this.#assigned): boolean {
     const arm = this.#arm
     const shield = this.#running?.trial.shield ?? true
-    if (this.#attempts > 1 || !mayTryAgain(arm, missed, shield)) return false
+    if (this.#triedAgain || !mayTryAgain(arm, missed, shield)) return false
+    if (this.#plane.sparing) return false
     const stable = arm === 'pinned' ? undefined : this.#choose(this.#route.pool('stable'), failed)
-    if (stable !== undefined) {
-      this.#shielded = arm === 'canary'
-      this.#send(stable, this.#route.served('stable'))
-      return true
-    }
-    const again = this.#choose(this.#pool, failed) ?? (missed === 'broken' ? failed : undefined)
+    const again = stable ?? this.#choose(this.#pool, failed) ?? (missed === 'broken' ? failed : undefined)
     if (again === undefined) return false
-    this.#send(again, again === failed ? asked : this.#assigned)
+    this.#shielded = arm === 'canary' && stable !== undefined
+    if (!this.#shielded && !this.#mayRetry(again)) return false
+    this.#triedAgain = true
+    const served =
+      stable !== undefined ? this.#route.served('stable') : again === failed ? asked : this.#assigned
+    this.#send(again, served)
     return true
   }
 
-  #answer(served: Served, { status, headers, body }: Answer, said?: Said): void {
+  #mayRetry({ serves }: Upstream): boolean {
+    const budget = this.#route.endpoints.retries(serves)
+    if (!budget.begin(this.#route.endpoints.inFlight(serves))) return false
+    this.#retrying = budget
+    return true
+  }
+
+  #answer(served: Served, answer: Answer, said?: Said): void {
     this.#finish()
+    const { status, body } = answer
     served.responded(status)
-    const out = [...served.headers, 'x-request-id', this.#requestId, 'content-type', contentType(headers)]
+    const out = [...served.headers, 'x-request-id', this.requestId, 'content-type', contentType(answer)]
     if (status < 300) out.push('x-prediction-id', identify(body, said, this.#origin(served)))
     this.#exchange.answer(status, out, body)
   }
@@ -237,7 +290,7 @@ export class Prediction {
         'x-model-name',
         this.#route.model,
         'x-request-id',
-        this.#requestId,
+        this.requestId,
         'content-type',
         'application/json',
       ],
@@ -248,6 +301,7 @@ export class Prediction {
   expire(): void {
     if (this.#limited) return this.#firstAttemptOver()
     this.#record('timeout', this.#elapsedMs())
+    this.#tooLong()
     this.#attempt?.cancel()
     this.#refuse(504, `no answer within ${this.#timeoutMs} ms`)
   }
@@ -255,16 +309,29 @@ export class Prediction {
   /** The same timer stands for the caller's deadline from here on: most requests never need a second one. */
   #firstAttemptOver(): void {
     this.#limited = false
-    this.#timer = setTimeout(expire, Math.max(1, Math.ceil(this.#remainingMs())), this)
-    if (this.#recorded) return
-    this.#record('timeout', this.#elapsedMs())
+    this.#timer = setTimeout(expire, Math.max(1, Math.ceil(this.remainingMs())), this)
+    if (this.#triedAgain) return
+    const elapsedMs = this.#elapsedMs()
+    if (this.#running !== undefined) this.#record('timeout', elapsedMs)
+    this.#tooLong()
     // Where nobody else can answer it goes on for the caller's sake, whatever it has been counted as.
-    this.#tryAgain('timeout', this.#attempt?.upstream)
+    if (this.#tryAgain('timeout', this.#attempt?.upstream)) this.#record('timeout', elapsedMs)
+  }
+
+  /** A caller that waits for a short time only says nothing of the endpoint. */
+  #tooLong(): void {
+    const { resilience, limits } = this.#route
+    const attempt = this.#attempt
+    if (attempt === undefined || attempt.isSettled) return
+    const waitedMs = this.#plane.nowMs() - attempt.submittedMs
+    const limitMs = Math.min(resilience.firstAttemptMs, limits.timeoutMs - RESERVE_MS)
+    this.#tell(attempt, waitedMs >= limitMs - 1 ? 'failed' : 'neutral')
   }
 
   #clientGone(): void {
     if (this.#timer === undefined) return
     this.#record('aborted', this.#elapsedMs())
+    if (this.#attempt !== undefined && !this.#attempt.isSettled) this.#tell(this.#attempt, 'neutral')
     this.#attempt?.cancel()
     this.#finish()
   }
@@ -284,7 +351,8 @@ export class Prediction {
     return this.#plane.nowMs() - this.#startMs
   }
 
-  #remainingMs(): number {
+  /** Of the caller's time. */
+  remainingMs(): number {
     return this.#timeoutMs - this.#elapsedMs()
   }
 
@@ -293,6 +361,7 @@ export class Prediction {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#plane.recorder.inFlight--
+    this.#retrying?.end()
   }
 }
 
@@ -300,7 +369,8 @@ function expire(prediction: Prediction): void {
   prediction.expire()
 }
 
-function contentType(headers: Answer['headers']): string {
-  const type = headers['content-type']
+/** Rows of a call are JSON, whatever they say. */
+function contentType(answer: Answer): string {
+  const type = 'headers' in answer ? answer.headers['content-type'] : undefined
   return typeof type === 'string' ? type : 'application/json'
 }

@@ -3,9 +3,11 @@ import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import { versionFingerprint } from '@coalmine/contract/prediction-id.ts'
 import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
 import type { ModelLimits, TableMessage, Version } from '../messages.ts'
+import type { Resilience } from '../resilience.ts'
 import { type Endpoints, poolOf } from './endpoints.ts'
 import type { ArmRecorder, Recorder } from './recorder.ts'
 import type { RunningTrial } from './running-trial.ts'
+import type { Upstream } from './upstream.ts'
 
 /** One version with everything about its answers that is known before a request. */
 export class Served {
@@ -43,7 +45,7 @@ export class Served {
 
 /** What a route shares with those before it. */
 export interface RouteParts {
-  endpoints: Endpoints
+  endpoints: Endpoints<Upstream>
   recorder: Recorder
   freshAtMs: number
   running: RunningTrial | undefined
@@ -55,7 +57,8 @@ export class ModelRoute {
   readonly table: RoutingTable
   readonly limits: ModelLimits
   readonly versions: ReadonlyMap<string, Served>
-  readonly endpoints: Endpoints
+  readonly endpoints: Endpoints<Upstream>
+  readonly resilience: Resilience
   /** Workers serve one version each, so their paths carry none. */
   readonly path: Readonly<{ v1: string; v2: string }>
   /** When control last said that this table holds, on the monotonic clock. */
@@ -72,6 +75,7 @@ export class ModelRoute {
     this.limits = message.limits
     this.versions = new Map(message.versions.map((v) => [v.version, new Served(message.model, v, recorder)]))
     this.endpoints = endpoints
+    this.resilience = message.resilience
     this.path = { v1: `/v1/models/${message.model}:predict`, v2: `/v2/models/${message.model}/infer` }
     this.freshAtMs = freshAtMs
     this.running = running

@@ -2,7 +2,7 @@ import type { Arm } from '@coalmine/core/routing/draw.ts'
 import type { Answer, Failure } from './attempt.ts'
 
 /** An attempt without an answer for the client; an `Answer` is one whose status says so. */
-export type Missed = Answer | Exclude<Failure, 'cancelled'> | 'invalid' | 'timeout' | 'unavailable'
+export type Missed = Answer | Exclude<Failure, 'dead-call'> | 'invalid' | 'timeout' | 'unavailable'
 
 /**
  * Whether a second attempt may help.
@@ -10,8 +10,10 @@ export type Missed = Answer | Exclude<Failure, 'cancelled'> | 'invalid' | 'timeo
  * @param shield what the canary fails is answered by stable
  */
 export function mayTryAgain(arm: Arm | 'pinned', missed: Missed, shield: boolean): boolean {
+  // What broke two calls breaks a third.
+  if (missed === 'poison') return false
   // Without an endpoint nothing was tried: there is no failure of the canary that a client could be shown.
-  if (arm === 'canary') return shield || missed === 'unavailable'
+  if (arm === 'canary') return shield || missed === 'unavailable' || missed === 'busy'
   // The same version would say as much again.
   if (missed === 'too-large') return false
   if (arm !== 'pinned') return true
@@ -35,6 +37,10 @@ export function refusalOf(missed: Exclude<Missed, 'timeout'>, noWorker: string):
     case 'refused':
     case 'unavailable':
       return { status: 503, error: noWorker, retry: true }
+    case 'busy':
+      return { status: 503, error: 'the model is overloaded', retry: true }
+    case 'poison':
+      return { status: 502, error: 'the worker breaks off at this request', retry: false }
     case 'invalid':
       return { status: 502, error: 'the worker gave an answer that is not one', retry: false }
     default:
@@ -43,6 +49,6 @@ export function refusalOf(missed: Exclude<Missed, 'timeout'>, noWorker: string):
 }
 
 /** Overloaded, stopping or starting: another endpoint may not be. */
-function isBusy({ status }: Answer): boolean {
+export function isBusy({ status }: Answer): boolean {
   return status >= 502 && status <= 504
 }

@@ -12,6 +12,7 @@ import { isReady } from '../control/rollouts/readiness.ts'
 import { stableFacts } from '../control/rollouts/stable-facts.ts'
 import { trialOf } from '../control/rollouts/trial.ts'
 import type { DownMessage, Endpoint, MetricsMessage, OwnArm } from '../messages.ts'
+import { DEFAULT_RESILIENCE } from '../resilience.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import type { FromData } from './data-process.ts'
 import type { Client, CrashPoint, FaultyStore } from './faulty-store.ts'
@@ -205,6 +206,7 @@ export class ControlProcess implements Client {
         manifest: MANIFEST,
       })),
       limits: { timeoutMs: TIMEOUT_MS, bodyBytes: 1000, instances: 1 },
+      resilience: DEFAULT_RESILIENCE,
       endpoints: this.#endpoints(deployment),
       ...(rollout && { trial: trialOf(rollout, MANIFEST) }),
     })

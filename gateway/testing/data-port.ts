@@ -11,6 +11,7 @@ import { DataPlane } from '../data/data-plane.ts'
 import { httpServer } from '../http-server.ts'
 import type { DeltaMessage, Endpoint, EndpointEvent, Trial, TrippedMessage } from '../messages.ts'
 import { unpackFlush } from '../packed-flush.ts'
+import { DEFAULT_RESILIENCE, type Resilience } from '../resilience.ts'
 import { answering, upstream } from './upstream.ts'
 
 const manifest = (version: string): Manifest =>
@@ -87,6 +88,7 @@ interface Routing {
   /** Beside one endpoint of each version. */
   more?: readonly Partial<Endpoint>[]
   own?: boolean
+  resilience?: Partial<Resilience>
 }
 
 /** Says to the data plane what control would say. */
@@ -102,6 +104,7 @@ export function route({
   measures = false,
   more = [],
   own = true,
+  resilience = {},
 }: Routing = {}): void {
   const canaryVersion = measures ? '1.0.0' : '1.1.0'
   const endpoint = (version: string, { origin }: Upstream, healthy: boolean) => ({
@@ -145,6 +148,7 @@ export function route({
       ...more.map((one, i) => ({ ...endpoint('1.0.0', stable, true), id: `churn/more/${i}`, ...one })),
     ],
     limits: { timeoutMs: 10_000, bodyBytes: 1000, instances: 1024, ...limits },
+    resilience: { ...DEFAULT_RESILIENCE, ...resilience },
   })
   models(['churn'])
 }

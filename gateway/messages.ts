@@ -1,6 +1,8 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { RecorderShape } from '@coalmine/core/evidence/recorder.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
+import type { Overload } from './data/overload.ts'
+import type { ListenerSettings } from './http1/settings.ts'
 import type { PackedFlush } from './packed-flush.ts'
 import type { Resilience } from './resilience.ts'
 
@@ -48,6 +50,9 @@ export interface ModelLimits {
   timeoutMs: number
   bodyBytes: number
   instances: number
+  /** What is parsed here rather than by a worker of ours; see `JsonLimits`. */
+  jsonDepth: number
+  jsonKeys: number
 }
 
 /**
@@ -92,6 +97,9 @@ export interface ModelsMessage {
   idKey: { id: number; secret: string }
   /** Added to the machine's monotonic clock it gives the time of the evidence, the same in all processes. */
   epochOffsetMs: number
+  /** One data process's share. */
+  listener: ListenerSettings
+  overload: Overload
 }
 
 /** Recorders whose deltas are discarded from now on: their processes begin new ones. */

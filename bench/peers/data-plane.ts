@@ -2,9 +2,11 @@ import { fileURLToPath } from 'node:url'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import { KNOTS } from '@coalmine/core/evidence/mean-difference.ts'
 import { probabilities, thresholds } from '@coalmine/core/routing/draw.ts'
-import { dataApp } from '@coalmine/gateway/data/app.ts'
 import { DataPlane } from '@coalmine/gateway/data/data-plane.ts'
-import { httpServer, listen } from '@coalmine/gateway/http-server.ts'
+import { dataServer } from '@coalmine/gateway/data/data-server.ts'
+import { DEFAULT_OVERLOAD } from '@coalmine/gateway/data/overload.ts'
+import { listenHttp1 } from '@coalmine/gateway/http1/listen.ts'
+import { DEFAULT_LISTENER } from '@coalmine/gateway/http1/settings.ts'
 import type { Trial } from '@coalmine/gateway/messages.ts'
 import { DEFAULT_RESILIENCE } from '../../gateway/resilience.ts'
 
@@ -45,6 +47,8 @@ plane.apply({
   models: [MODEL],
   idKey: { id: 1, secret: Buffer.alloc(32, 1).toString('base64') },
   epochOffsetMs: 0,
+  listener: DEFAULT_LISTENER,
+  overload: DEFAULT_OVERLOAD,
 })
 const endpoint = { healthy: true, own: false }
 const confirm = () =>
@@ -64,11 +68,11 @@ const confirm = () =>
       { ...endpoint, id: 'baseline', version: '1.0.0', arm: 'baseline', origin: stable! },
       { ...endpoint, id: 'canary', version: '1.1.0', origin: canary! },
     ],
-    limits: { timeoutMs: 10_000, bodyBytes: 1024 * 1024, instances: 1024 },
+    limits: { timeoutMs: 10_000, bodyBytes: 1024 * 1024, instances: 1024, jsonDepth: 32, jsonKeys: 10_000 },
     resilience: DEFAULT_RESILIENCE,
     ...(mode === 'rollout' && { trial }),
   })
 confirm()
 setInterval(confirm, 5_000)
 setInterval(() => plane.flush(), FLUSH_MS)
-await listen(httpServer(dataApp(plane)), { host: '127.0.0.1', port: Number(port) })
+await listenHttp1(dataServer(plane), { host: '127.0.0.1', port: Number(port) })

@@ -1,5 +1,9 @@
 import type { Affinity } from '@coalmine/core/rollout/deployment.ts'
 import type { PolicyFile } from '@coalmine/policy/parse-policy.ts'
+import type { Overload } from '../data/overload.ts'
+import type { ListenerSettings } from '../http1/settings.ts'
+import type { ModelLimits } from '../messages.ts'
+import type { Resilience } from '../resilience.ts'
 
 /** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
 export interface GatewayConfig {
@@ -8,6 +12,9 @@ export interface GatewayConfig {
   readonly listen: { readonly data: Address; readonly admin: Address; readonly metrics: Address }
   /** Without one the admin API is for this machine alone. */
   readonly adminToken?: string
+  /** Of the gateway as a whole: data processes get their shares. */
+  readonly listener: ListenerSettings
+  readonly overload: Overload
   /** How many processes answer predictions. */
   readonly processes: number
   readonly store: StoreLocation
@@ -40,7 +47,9 @@ export interface ModelConfig {
   readonly replicas: number
   /** Versions that run besides stable, canary and previous. */
   readonly keep: readonly string[]
-  readonly limits: { readonly timeoutMs: number; readonly bodyBytes: number; readonly instances: number }
+  readonly limits: Readonly<ModelLimits>
+  /** Of the gateway as a whole: data processes get their shares. */
+  readonly resilience: Resilience
 }
 
 /** Workers of our own, or origins (`http://churn-100:9000`) by version. */

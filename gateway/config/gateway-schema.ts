@@ -1,3 +1,4 @@
+import { DEFAULT_JSON_LIMITS } from '@coalmine/contract/json-limits.ts'
 import { modelName, version } from '@coalmine/contract/names.ts'
 import { sessionAffinity } from '@coalmine/contract/session-affinity.ts'
 import { basisPoints, durationMs, sizeBytes } from '@coalmine/contract/units.ts'
@@ -5,9 +6,12 @@ import { text, within, written } from '@coalmine/contract/written.ts'
 import { policyNameProblem } from '@coalmine/policy/policy-name.ts'
 import { z } from 'zod'
 import { address, origin } from './address.ts'
+import { count } from './amounts.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
+import { listener, overload } from './process-schema.ts'
+import { resilience } from './resilience-schema.ts'
 
-const listener = (standard: string, description: string) =>
+const listenAddress = (standard: string, description: string) =>
   written(`host:port such as ${standard}`, text(address), { type: 'string', description }).prefault(standard)
 
 const percent = written(
@@ -69,6 +73,13 @@ const limits = z.strictObject({
   timeout: timeout.prefault('10s'),
   body: body.prefault('1MiB'),
   instances: z.int().min(1).max(1024).default(1024).describe('Records in one request.'),
+  jsonDepth: count(1, 1_000, DEFAULT_JSON_LIMITS.depth, 'Levels of arrays and objects in a request.'),
+  jsonKeys: count(
+    1,
+    1_000_000,
+    DEFAULT_JSON_LIMITS.keys,
+    'Keys in a request, beside those that as many records as allowed have.',
+  ),
 })
 
 const model = z
@@ -84,6 +95,7 @@ const model = z
     replicas: z.int().min(1).max(64).optional().describe('Workers of each version; 1 unless said.'),
     keep: z.array(version).default([]).describe('Versions that run besides stable, canary and previous.'),
     limits: limits.prefault({}),
+    resilience: resilience.prefault({}),
   })
   .superRefine(({ initial, version, policy, weight, runtime, replicas, keep }, context) => {
     // What a misspelt key leaves out would be reported as missing; the misspelling says enough.
@@ -128,6 +140,7 @@ const model = z
       replicas = 1,
       keep,
       limits,
+      resilience,
     }): ModelConfig => ({
       initial,
       ...(version !== undefined && { version }),
@@ -137,7 +150,14 @@ const model = z
       runtime: runtimeOf(runtime),
       replicas,
       keep: [...new Set(keep)],
-      limits: { timeoutMs: limits.timeout, bodyBytes: limits.body, instances: limits.instances },
+      limits: {
+        timeoutMs: limits.timeout,
+        bodyBytes: limits.body,
+        instances: limits.instances,
+        jsonDepth: limits.jsonDepth,
+        jsonKeys: limits.jsonKeys,
+      },
+      resilience,
     }),
   )
 
@@ -161,11 +181,16 @@ export const gatewaySchema = z
   .strictObject({
     listen: z
       .strictObject({
-        data: listener('0.0.0.0:8080', 'Clients: predictions and documentation.'),
-        admin: listener('127.0.0.1:8090', 'Operators. Other machines reach it only with an admin token.'),
-        metrics: listener('127.0.0.1:8091', 'Prometheus.'),
+        data: listenAddress('0.0.0.0:8080', 'Clients: predictions and documentation.'),
+        admin: listenAddress(
+          '127.0.0.1:8090',
+          'Operators. Other machines reach it only with an admin token.',
+        ),
+        metrics: listenAddress('127.0.0.1:8091', 'Prometheus.'),
       })
       .prefault({}),
+    listener: listener.prefault({}),
+    overload: overload.prefault({}),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),
     store: written(STORE_EXPECTED, text(storeLocation), {
       type: 'string',

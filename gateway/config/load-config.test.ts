@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type PolicyText, readPolicies } from '@coalmine/policy/read-policies.ts'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_OVERLOAD } from '../data/overload.ts'
+import { DEFAULT_LISTENER } from '../http1/settings.ts'
+import { DEFAULT_RESILIENCE } from '../resilience.ts'
 import { type ConfigEnvironment, ConfigError, loadConfig } from './load-config.ts'
 
 const FILE = '/etc/coalmine/config/gateway.yaml'
@@ -52,6 +55,8 @@ test('what is not said has the defaults', () => {
       admin: { host: '127.0.0.1', port: 8090 },
       metrics: { host: '127.0.0.1', port: 8091 },
     },
+    listener: DEFAULT_LISTENER,
+    overload: DEFAULT_OVERLOAD,
     processes: 1,
     store: { kind: 'sqlite', path: '/etc/coalmine/data/coalmine.db' },
     modelsFolder: '/etc/coalmine/models',
@@ -61,7 +66,11 @@ test('what is not said has the defaults', () => {
         runtime: { kind: 'process' },
         replicas: 1,
         keep: [],
-        limits: { timeoutMs: 10_000, bodyBytes: 1_048_576, instances: 1024 },
+        limits: {
+          ...{ timeoutMs: 10_000, bodyBytes: 1_048_576, instances: 1024 },
+          ...{ jsonDepth: 32, jsonKeys: 10_000 },
+        },
+        resilience: DEFAULT_RESILIENCE,
       },
     },
     policies: {},
@@ -70,10 +79,10 @@ test('what is not said has the defaults', () => {
 
 describe('one model', () => {
   test('values in the units of people become values in the units of the program', () => {
-    const limits = 'limits: { timeout: 500ms, body: 64KiB, instances: 10 }'
+    const limits = 'limits: { timeout: 500ms, body: 64KiB, instances: 10, jsonDepth: 8, jsonKeys: 100 }'
     expect(churn(`initial: 1.0.0, version: 1.1.0, weight: 12.34, ${limits}`)).toMatchObject({
       weightBp: 1234,
-      limits: { timeoutMs: 500, bodyBytes: 65_536, instances: 10 },
+      limits: { timeoutMs: 500, bodyBytes: 65_536, instances: 10, jsonDepth: 8, jsonKeys: 100 },
     })
   })
 

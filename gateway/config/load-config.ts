@@ -79,6 +79,8 @@ export function loadConfig(
     baseFolder,
     listen,
     ...(overrides.adminToken !== undefined && { adminToken: overrides.adminToken }),
+    listener: value.listener,
+    overload: value.overload,
     processes: value.processes,
     store: absolute(overrides.store ?? value.store, baseFolder),
     modelsFolder: resolve(baseFolder, value.modelsFolder),

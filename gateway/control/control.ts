@@ -8,7 +8,7 @@ import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
-import { DEFAULT_RESILIENCE } from '../resilience.ts'
+import { listenerPerProcess, perProcess } from '../per-process.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
 import { Deployments } from './deployments.ts'
@@ -65,6 +65,8 @@ export class Control {
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
   readonly #monitor: Monitor
+  /** Since the start: another number takes effect at the next one. */
+  readonly #processes: number
   readonly #refusals = new Map<string, string>()
   readonly #listeners = new Set<(event: DeploymentEvent) => void>()
   #config: GatewayConfig
@@ -77,6 +79,7 @@ export class Control {
 
   constructor({ config, store, stateFolder, traffic, send }: ControlDeps) {
     this.#config = config
+    this.#processes = config.processes
     this.store = store
     this.#send = send
     this.catalog = new Catalog(config.modelsFolder)
@@ -370,7 +373,7 @@ export class Control {
       endpoints,
       versions: this.catalog.versions(model),
       limits: config.limits,
-      resilience: DEFAULT_RESILIENCE,
+      resilience: perProcess(config.resilience, this.#processes),
       looked: this.#fleet.resolved(model) && endpoints.every(({ id }) => this.#monitor.checked(id)),
     })
     if (message) this.#send(message)
@@ -378,7 +381,15 @@ export class Control {
 
   #sendModels(models: string[]): void {
     if (!this.#idKey) return
-    this.#send({ kind: 'models', models, idKey: this.#idKey, epochOffsetMs: this.#epochOffsetMs })
+    const { listener, overload } = this.#config
+    this.#send({
+      kind: 'models',
+      models,
+      idKey: this.#idKey,
+      epochOffsetMs: this.#epochOffsetMs,
+      listener: listenerPerProcess(listener, this.#processes),
+      overload,
+    })
   }
 
   /** One change at a time, so that what is read is what is written over. */

@@ -1,6 +1,6 @@
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { httpServer } from '../http-server.ts'
+import { listenHttp1 } from '../http1/listen.ts'
 import {
   adapters,
   BODY,
@@ -12,7 +12,7 @@ import {
   route,
   stable,
 } from '../testing/data-port.ts'
-import { dataApp } from './app.ts'
+import { dataServer } from './data-server.ts'
 
 freshDataPlane()
 
@@ -157,21 +157,17 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
 })
 
 describe('over a raw connection', () => {
-  let server: ReturnType<typeof httpServer>
+  let server: Awaited<ReturnType<typeof listenHttp1>>
   beforeEach(async () => {
     route()
-    server = httpServer(dataApp(plane))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    server = await listenHttp1(dataServer(plane), { host: '127.0.0.1', port: 0 })
   })
-  afterEach(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  afterEach(() => server.close())
   /** Sends text and reads until the connection ends. */
   const exchange = (text: string) =>
     new Promise<string>((resolve, reject) => {
       let received = ''
-      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      const socket = connect(server.port, '127.0.0.1')
       socket.on('data', (chunk) => {
         received += chunk
       })

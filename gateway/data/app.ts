@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
-import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
 import { log } from '@coalmine/contract/log.ts'
 import type { HttpBindings } from '@hono/node-server'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { RegExpRouter } from 'hono/router/reg-exp-router'
 import { documentation } from '../docs-page.ts'
@@ -28,11 +26,6 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   const predicting = (protocol: Protocol, form: RegExp) => (c: Context<Env>) => {
     const [, model, pin] = form.exec(c.req.param('call')!) ?? []
     if (model === undefined) return nothing(c)
-    const { incoming, outgoing } = c.env ?? {}
-    if (incoming && outgoing) {
-      predict(plane, new NodeExchange(incoming as never, outgoing as never, plane), model, protocol, pin)
-      return RESPONSE_ALREADY_SENT
-    }
     const fetched = new FetchExchange(c.req.raw)
     predict(plane, fetched, model, protocol, pin)
     return fetched.response

@@ -81,10 +81,17 @@ const outcomesOf = (callers: readonly Caller[]) => Promise.all(callers.map(({ do
 
 describe('a link', () => {
   test('sends what comes in one turn of the loop in one call, and gives everybody their own answer', async () => {
+    const callers = many(7).map((one) => one.ask())
+    await outcomesOf(callers)
+    expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
+    expect(worker.seen).toEqual({ calls: 1, rows: 7, plain: 0 })
+  })
+
+  test('cuts many in two, so that worker and gateway work at the same time', async () => {
     const callers = many(40).map((one) => one.ask())
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
-    expect(worker.seen).toEqual({ calls: 1, rows: 40, plain: 0 })
+    expect(worker.seen).toEqual({ calls: 2, rows: 40, plain: 0 })
   })
 
   test('has two calls under way; what comes meanwhile gathers, and goes when one returns', async () => {
@@ -149,7 +156,7 @@ describe('a link', () => {
     })
     const poison = new Caller(99)
     Object.assign(poison, { body: Buffer.from('poison') })
-    const callers = many(20).map((one) => one.ask())
+    const callers = many(6).map((one) => one.ask())
     poison.ask()
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn, deadCalls }) => isItsOwn && deadCalls === 1)).toBe(true)
@@ -171,11 +178,11 @@ describe('a link', () => {
       outgoing.writeHead(400).end('{"error":"version 1 is unknown"}')
       return true
     })
-    const callers = many(10).map((one) => one.ask())
+    const callers = many(7).map((one) => one.ask())
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn, deadCalls }) => isItsOwn && deadCalls === 0)).toBe(true)
     await new Caller(11).ask().done.promise
-    expect(worker.seen).toMatchObject({ calls: 1, plain: 11 })
+    expect(worker.seen).toMatchObject({ calls: 1, plain: 8 })
   })
 
   test('keeps the places of what a worker does not take for the moment', async () => {

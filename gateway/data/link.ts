@@ -9,6 +9,8 @@ import type { Line } from './line.ts'
 
 /** While the worker works at one call the next one is made ready for it. */
 const CALLS_MAX = 2
+/** So many go in two calls at once: all in one, worker and gateway would take turns instead of working at a time. */
+const SPLIT_ROWS = 8
 /** A longer body has a request of its own: the rows beside it would wait for it. */
 export const SHARED_BODY_BYTES_MAX = 16 * 1024
 /** A worker that takes no calls for the moment is asked again after this. */
@@ -88,7 +90,9 @@ export class Link {
 
   #take(): Attempt[] {
     const { maxRows, maxBytes } = this.#limits
-    const most = Math.min(maxRows, MAX_ROWS, this.#listener.room())
+    const waiting = this.#line.length
+    const some = this.#calls === 0 && waiting >= SPLIT_ROWS ? Math.ceil(waiting / 2) : waiting
+    const most = Math.min(maxRows, MAX_ROWS, this.#listener.room(), some)
     const rows: Attempt[] = []
     let bytes = 0
     while (rows.length < most) {

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { log } from '@coalmine/contract/log.ts'
-import { httpServer } from '../http-server.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
-import { dataApp } from './app.ts'
-import { Connections } from './connections.ts'
 import { DataPlane } from './data-plane.ts'
+import { dataServer } from './data-server.ts'
 
 /** One data process: answers the connections it is given by the tables it was told, and waits for nobody. */
 const METRICS_MS = 1_000
@@ -21,7 +19,7 @@ const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' })
 
 const incarnation = randomUUID()
 const plane = new DataPlane({ report: send })
-const connections = new Connections(httpServer(dataApp(plane)))
+const server = dataServer(plane)
 let saidReady = false
 let ending = false
 
@@ -30,7 +28,7 @@ process.on('message', (message: DataMessage, socket?: Socket) => {
     case 'connection':
       send({ kind: 'taken', number: message.number })
       // Gone already if the client left on the way here.
-      if (socket) connections.adopt(socket)
+      if (socket) server.adopt(socket)
       return
     case 'lame-duck':
       plane.draining = true
@@ -65,7 +63,7 @@ async function end(): Promise<void> {
   ending = true
   plane.draining = true
   log.info('draining', { inFlight: plane.recorder.inFlight })
-  await connections.drain(DRAIN_MS)
+  await server.drain(DRAIN_MS)
   clearInterval(metrics)
   clearInterval(flushes)
   sendMetrics()

@@ -11,6 +11,8 @@ import type { KnownVersion } from '../control/rollouts/foundations.ts'
 import { isReady } from '../control/rollouts/readiness.ts'
 import { stableFacts } from '../control/rollouts/stable-facts.ts'
 import { trialOf } from '../control/rollouts/trial.ts'
+import { DEFAULT_OVERLOAD } from '../data/overload.ts'
+import { DEFAULT_LISTENER } from '../http1/settings.ts'
 import type { DownMessage, Endpoint, MetricsMessage, OwnArm } from '../messages.ts'
 import { DEFAULT_RESILIENCE } from '../resilience.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
@@ -170,6 +172,8 @@ export class ControlProcess implements Client {
         models: [MODEL],
         idKey: ID_KEY,
         epochOffsetMs: this.#offsetMs,
+        listener: DEFAULT_LISTENER,
+        overload: DEFAULT_OVERLOAD,
       })
       this.publish()
     })
@@ -205,7 +209,7 @@ export class ControlProcess implements Client {
         digest: digestOf(version),
         manifest: MANIFEST,
       })),
-      limits: { timeoutMs: TIMEOUT_MS, bodyBytes: 1000, instances: 1 },
+      limits: { timeoutMs: TIMEOUT_MS, bodyBytes: 1000, instances: 1, jsonDepth: 32, jsonKeys: 10_000 },
       resilience: DEFAULT_RESILIENCE,
       endpoints: this.#endpoints(deployment),
       ...(rollout && { trial: trialOf(rollout, MANIFEST) }),

@@ -1,5 +1,4 @@
 import { request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { verify } from '@coalmine/contract/prediction-id.ts'
 import { addCounts, type FinalCounts } from '@coalmine/core/evidence/counts.ts'
@@ -8,7 +7,10 @@ import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts
 import { afterEach, beforeEach } from 'vitest'
 import { dataApp } from '../data/app.ts'
 import { DataPlane } from '../data/data-plane.ts'
-import { httpServer } from '../http-server.ts'
+import { dataServer } from '../data/data-server.ts'
+import { DEFAULT_OVERLOAD } from '../data/overload.ts'
+import { listenHttp1 } from '../http1/listen.ts'
+import { DEFAULT_LISTENER } from '../http1/settings.ts'
 import type { DeltaMessage, Endpoint, EndpointEvent, Trial, TrippedMessage } from '../messages.ts'
 import { unpackFlush } from '../packed-flush.ts'
 import { DEFAULT_RESILIENCE, type Resilience } from '../resilience.ts'
@@ -147,7 +149,10 @@ export function route({
       { ...endpoint('1.1.0', canary, canaryHealthy), ...(measures && { version: '1.0.0', arm: 'canary' }) },
       ...more.map((one, i) => ({ ...endpoint('1.0.0', stable, true), id: `churn/more/${i}`, ...one })),
     ],
-    limits: { timeoutMs: 10_000, bodyBytes: 1000, instances: 1024, ...limits },
+    limits: {
+      ...{ timeoutMs: 10_000, bodyBytes: 1000, instances: 1024, jsonDepth: 32, jsonKeys: 10_000 },
+      ...limits,
+    },
     resilience: { ...DEFAULT_RESILIENCE, ...resilience },
   })
   models(['churn'])
@@ -161,7 +166,10 @@ function rolloutTable(table: RoutingTable, baselineBp: number): RoutingTable {
 
 /** Says which models there are. */
 export function models(names: string[], epochOffsetMs: number = EPOCH_OFFSET_MS): void {
-  plane.apply({ kind: 'models', models: names, idKey: ID_KEY, epochOffsetMs })
+  plane.apply({
+    ...{ kind: 'models', models: names, idKey: ID_KEY, epochOffsetMs },
+    ...{ listener: DEFAULT_LISTENER, overload: DEFAULT_OVERLOAD },
+  })
 }
 
 /** What a prediction id says. Throws where it is not signed by the gateway. */
@@ -243,10 +251,8 @@ export const adapters: Record<string, () => Promise<{ call: Call; close(): void 
       close: () => {},
     }
   },
-  node: async () => {
-    const server = httpServer(dataApp(plane))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
+  sockets: async () => {
+    const { port, close } = await listenHttp1(dataServer(plane), { host: '127.0.0.1', port: 0 })
     return {
       call: (method, path, { body, headers } = {}) =>
         new Promise((resolve, reject) => {
@@ -264,10 +270,7 @@ export const adapters: Record<string, () => Promise<{ call: Call; close(): void 
           sent.on('error', reject)
           sent.end(body)
         }),
-      close: () => {
-        server.closeAllConnections()
-        server.close()
-      },
+      close: () => void close(),
     }
   },
 }

@@ -1,0 +1,80 @@
+import { STATUS_CODES } from 'node:http'
+import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
+import type { Connection } from './connection.ts'
+import type { RequestHead } from './request-head.ts'
+
+/** Measured: up to here, bytes cost less as a string in one write with the head than as a write of their own. */
+const ONE_WRITE_BYTES_MAX = 1024
+
+/** One request on a connection of our own server. */
+export class Http1Exchange implements Exchange {
+  readonly head: RequestHead
+  readonly #connection: Connection
+  #onGone: (() => void) | undefined
+  #isOver = false
+
+  constructor(connection: Connection, head: RequestHead) {
+    this.#connection = connection
+    this.head = head
+  }
+
+  header(name: string): string | undefined {
+    const at = this.head.names.indexOf(name)
+    return at < 0 ? undefined : this.head.values[at]
+  }
+
+  readBody(bytesMax: number, done: (body: Buffer | BodyFault) => void): void {
+    this.#connection.body(this.head, bytesMax, done)
+  }
+
+  gone(): boolean {
+    return this.#connection.isGone
+  }
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener
+  }
+
+  /** The connection was lost; called by it. */
+  left(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#onGone?.()
+  }
+
+  answer(status: number, headers: string[], body: string | Buffer): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (this.#connection.isGone) return
+    const isLast = this.#connection.isLast(this.head)
+    const bytes = Buffer.byteLength(body)
+    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
+    text += `date: ${httpDate()}\r\ncontent-length: ${bytes}\r\n`
+    if (isLast) text += 'connection: close\r\n\r\n'
+    else if (this.head.isOld)
+      text += `connection: keep-alive\r\nkeep-alive: timeout=${this.#connection.keepAliveS}\r\n\r\n`
+    else text += `keep-alive: timeout=${this.#connection.keepAliveS}\r\n\r\n`
+    if (this.head.method === 'HEAD') return this.#connection.answer(text, undefined, isLast)
+    if (typeof body === 'string') {
+      if (bytes === body.length) return this.#connection.answer(text + body, undefined, isLast)
+      return this.#connection.answer(text, Buffer.from(body), isLast)
+    }
+    if (bytes <= ONE_WRITE_BYTES_MAX)
+      return this.#connection.answer(text + body.toString('latin1'), undefined, isLast)
+    this.#connection.answer(text, body, isLast)
+  }
+}
+
+let dateText = ''
+let dateSecond = 0
+
+/** Made once a second. */
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1000)
+  if (second !== dateSecond) {
+    dateSecond = second
+    dateText = new Date(second * 1000).toUTCString()
+  }
+  return dateText
+}

@@ -1,0 +1,31 @@
+import type { ListenerSettings } from './http1/settings.ts'
+import type { Resilience } from './resilience.ts'
+
+/** What one of so many data processes may have of a number: rounded up, so that nobody gets nothing of something. */
+function shareOf(total: number, processes: number): number {
+  return Math.ceil(total / processes)
+}
+
+/**
+ * One data process's share of a model's resilience. Requests and connections are divided, as each process counts its
+ * own; shares and times are the same for all, and failures in a row are too, as each sees its own row.
+ */
+export function perProcess(whole: Resilience, processes: number): Resilience {
+  const { retries, concurrency, queue, connections } = whole
+  return {
+    ...whole,
+    retries: { ...retries, atLeast: shareOf(retries.atLeast, processes) },
+    concurrency: {
+      initial: shareOf(concurrency.initial, processes),
+      min: shareOf(concurrency.min, processes),
+      max: shareOf(concurrency.max, processes),
+    },
+    queue: { ...queue, max: shareOf(queue.max, processes) },
+    connections: shareOf(connections, processes),
+  }
+}
+
+/** One data process's share of the connections of clients. */
+export function listenerPerProcess(whole: ListenerSettings, processes: number): ListenerSettings {
+  return { ...whole, connectionsMax: shareOf(whole.connectionsMax, processes) }
+}

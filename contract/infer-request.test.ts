@@ -173,7 +173,7 @@ test('a bound that float32 rounds is still within the range', () => {
 
 test('an INT64 beyond 2^53 reaches an int64 field exactly, within its bounds', () => {
   const request = parseExactJson(
-    '{"inputs": [{"name": "x", "datatype": "INT64", "shape": [1], "data": [9007199254740993]}]}',
+    Buffer.from('{"inputs": [{"name": "x", "datatype": "INT64", "shape": [1], "data": [9007199254740993]}]}'),
   )
   expect(parseInferRequest(request, modelOf({ type: 'int64', min: 0 })).tensors[0]!.data).toEqual(
     new BigInt64Array([9007199254740993n]),

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { locateJsonFault } from './json-fault.ts'
+import { DEFAULT_JSON_LIMITS, type JsonLimits, jsonLimitFault } from './json-limits.ts'
 import { ContractError } from './problem.ts'
 
 // ES2026, not yet in TypeScript's library.
@@ -13,23 +14,22 @@ declare global {
 }
 
 /**
- * Parses a request body. Throws ContractError 400 with line and column. Integers beyond 2^53 lose digits here,
- * which record validation refuses by name; where they must be exact, use parseExactJson.
+ * Parses a request body. Throws ContractError 400 with line and column, or for what is beyond the limits. Integers
+ * beyond 2^53 lose digits here, which record validation refuses by name; where they must be exact, use parseExactJson.
  */
-export function parseJson(body: Uint8Array | string): unknown {
-  return parseText(textOf(body))
+export function parseJson(body: Uint8Array, limits?: JsonLimits): unknown {
+  return parseText(textOf(body, limits))
 }
 
 /** Like parseJson, and integers beyond 2^53 - 1 come as bigint. */
-export function parseExactJson(body: Uint8Array | string): unknown {
-  const text = textOf(body)
+export function parseExactJson(body: Uint8Array, limits?: JsonLimits): unknown {
+  const text = textOf(body, limits)
   // An unsafe integer has at least 16 digits; most bodies have no such run and take the quick way.
   if (!/\d{16}/.test(text)) return parseText(text)
   try {
+    // The reviver recurses once a level, and the limits bound that.
     return JSON.parse(text, exactInteger)
-  } catch (error) {
-    // The reviver recurses once a level.
-    if (error instanceof RangeError) throw new ContractError(400, 'malformed JSON: nested too deeply')
+  } catch {
     throw malformed(text)
   }
 }
@@ -50,8 +50,9 @@ function exactInteger(_key: string, value: unknown, { source }: { source?: strin
   return unsafe && EXACT_INTEGER.test(source) ? BigInt(source) : value
 }
 
-function textOf(body: Uint8Array | string): string {
-  if (typeof body === 'string') return body
+function textOf(body: Uint8Array, limits = DEFAULT_JSON_LIMITS): string {
+  const fault = jsonLimitFault(body, limits)
+  if (fault !== undefined) throw new ContractError(400, fault)
   if (!isUtf8(body)) throw new ContractError(400, 'malformed JSON: the body is not UTF-8')
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text

@@ -50,7 +50,7 @@ export interface ModelLimits {
   timeoutMs: number
   bodyBytes: number
   instances: number
-  /** What is parsed here rather than by a worker of ours; see `JsonLimits`. */
+  /** See `JsonLimits`; keys beside those that records may have. */
   jsonDepth: number
   jsonKeys: number
 }
@@ -148,6 +148,55 @@ export interface Snapshot {
   /** What the recordings of rollouts could not keep, by model. */
   recordings: { model: string; unrecorded: number; dropped: number }[]
   inFlight: number
+  /** Of those endpoints alone that there are now. */
+  endpoints: EndpointCounts[]
+  /** Of those versions alone that have an endpoint now. */
+  secondAttempts: SecondAttemptCounts[]
+  process: ProcessCounts
+}
+
+/** One endpoint as one data process sees it: how it is, and counts since it is known there. */
+export interface EndpointCounts {
+  model: string
+  version: string
+  /** Its id. */
+  endpoint: string
+  /** Attempts that wait for it or are under way. */
+  inFlight: number
+  /** How many may be under way. */
+  limit: number
+  waiting: number
+  /** 1 while it is left out for its failures, else 0. */
+  ejected: number
+  ejections: number
+  linkCalls: number
+  linkRows: number
+  deadCalls: number
+}
+
+/** Second attempts in a budget, by the version that was asked. */
+export interface SecondAttemptCounts {
+  model: string
+  version: string
+  made: number
+  /** By the budget. */
+  refused: number
+}
+
+/** One data process: how it is, and counts since it began. */
+export interface ProcessCounts {
+  /** Of clients. */
+  connections: number
+  /** Connections that were one too many. */
+  droppedConnections: number
+  /** Index in `LEVELS` of gateway/data/overload.ts. */
+  overloadLevel: number
+  /** Predictions refused for overload. */
+  shed: number
+  loopDelayP99Ms: number
+  /** Used, of the heap that there may be: 0 to 1. */
+  heapShare: number
+  droppedLogLines: number
 }
 
 /** First attempts by the arm that was drawn. Pinned requests are an arm of their own: `pinned`. */
@@ -201,6 +250,8 @@ export interface WorkerSpec {
   socketPath: string
   bodyBytes: number
   instances: number
+  jsonDepth: number
+  jsonKeys: number
 }
 
 export type ControlRequest =

@@ -1,5 +1,6 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
+import { DEFAULT_JSON_LIMITS } from '@coalmine/contract/json-limits.ts'
 import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { describe, expect, test } from 'vitest'
 import { Batcher } from './batcher.ts'
@@ -76,6 +77,7 @@ function serving({ waitingMax = 10, nowMs = () => performance.now(), output = 1 
     log: silent,
     bodyBytesMax: 1000,
     instancesMax: 10,
+    jsonLimits: DEFAULT_JSON_LIMITS,
     linkRowsMax: 256,
   })
   return { it, batcher, outcomes, runs: () => runs }

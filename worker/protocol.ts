@@ -44,8 +44,8 @@ const ID_OPEN = '"prediction_id":"'
 /** KServe's and TensorFlow Serving's V1: a list of records. */
 export const V1: Protocol = {
   route: 'v1_predict',
-  read(body, { manifest, instancesMax }) {
-    const { records } = parsePredict(parseJson(body), manifest, instancesMax)
+  read(body, { manifest, instancesMax, jsonLimits }) {
+    const { records } = parsePredict(parseJson(body, jsonLimits), manifest, instancesMax)
     return { rows: records.length, records, tensors: undefined, id: undefined, outputs: undefined }
   },
   write({ asked: { rows }, pick, outputs, firstRow, idOffsets }, { writeRow, predictTail }) {
@@ -67,8 +67,9 @@ export const V1: Protocol = {
 /** The Open Inference Protocol, V2: tensors as JSON. */
 export const V2: Protocol = {
   route: 'v2_infer',
-  read(body, { manifest, instancesMax }) {
-    const { rows, tensors, outputs, id } = parseInferRequest(parseExactJson(body), manifest, instancesMax)
+  read(body, { manifest, instancesMax, jsonLimits }) {
+    const json = parseExactJson(body, jsonLimits)
+    const { rows, tensors, outputs, id } = parseInferRequest(json, manifest, instancesMax)
     return { rows, records: undefined, tensors, id, outputs }
   },
   write({ asked, requestId, pick, outputs, firstRow, idOffsets }, { manifest, inferParameters }) {

@@ -1,4 +1,5 @@
 import { MAX_IDS } from '@coalmine/contract/internal-headers.ts'
+import type { JsonLimits } from '@coalmine/contract/json-limits.ts'
 import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
@@ -21,6 +22,7 @@ export type Serving = {
   log: Log
   bodyBytesMax: number
   instancesMax: number
+  jsonLimits: JsonLimits
   /** Rows that one call of the link may have. */
   linkRowsMax: number
   writeRow: RowWriter
@@ -35,7 +37,15 @@ export type Serving = {
 
 export type ServingParts = Pick<
   Serving,
-  'manifest' | 'digest' | 'batcher' | 'metrics' | 'log' | 'bodyBytesMax' | 'instancesMax' | 'linkRowsMax'
+  | 'manifest'
+  | 'digest'
+  | 'batcher'
+  | 'metrics'
+  | 'log'
+  | 'bodyBytesMax'
+  | 'instancesMax'
+  | 'jsonLimits'
+  | 'linkRowsMax'
 >
 
 export function compileServing(parts: ServingParts): Serving {

@@ -23,19 +23,29 @@ describe('settings', () => {
       threading: 'auto',
       bodyBytesMax: 1024 * 1024,
       instancesMax: 1024,
+      jsonLimits: { depth: 32, keys: 10_000 },
       readyFd: undefined,
       dieWithStdin: false,
     })
   })
 
   test('come from flags in both forms', () => {
-    const flags = ['--socket=/run/w.sock', '--body-limit', '512KiB', '--instances=10', '--ready-fd', '3']
+    const flags = [
+      '--socket=/run/w.sock',
+      '--body-limit',
+      '512KiB',
+      '--instances=10',
+      '--json-keys=7',
+      '--ready-fd',
+      '3',
+    ]
     expect(
       parseSettings([...named, ...flags, '--threading', 'thread', '--die-with-stdin'], {}),
     ).toMatchObject({
       listen: { socket: '/run/w.sock' },
       bodyBytesMax: 512 * 1024,
       instancesMax: 10,
+      jsonLimits: { depth: 32, keys: 7 },
       readyFd: 3,
       threading: 'thread',
       dieWithStdin: true,
@@ -108,6 +118,8 @@ describe('settings', () => {
       'threading',
       'body-limit',
       'instances',
+      'json-depth',
+      'json-keys',
       'ready-fd',
       'die-with-stdin',
     ]) {

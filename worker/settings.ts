@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { DEFAULT_JSON_LIMITS, type JsonLimits } from '@coalmine/contract/json-limits.ts'
 import { modelNameProblem, versionProblem } from '@coalmine/contract/names.ts'
 import type { ThreadingSetting } from './threading.ts'
 
@@ -10,6 +11,8 @@ export type Settings = {
   threading: ThreadingSetting
   bodyBytesMax: number
   instancesMax: number
+  /** Of a request without its records. */
+  jsonLimits: JsonLimits
   readyFd: number | undefined
   dieWithStdin: boolean
 }
@@ -48,6 +51,16 @@ const FLAGS = {
   },
   'body-limit': { value: 'SIZE', fallback: '1MiB', says: 'largest request body, such as 512KiB or 4MiB' },
   instances: { value: 'N', fallback: `${INSTANCES_MAX}`, says: 'most rows in one request, up to 1024' },
+  'json-depth': {
+    value: 'N',
+    fallback: `${DEFAULT_JSON_LIMITS.depth}`,
+    says: 'most levels of arrays and objects in a request, up to 1000',
+  },
+  'json-keys': {
+    value: 'N',
+    fallback: `${DEFAULT_JSON_LIMITS.keys}`,
+    says: 'most keys in a request beside those of its rows',
+  },
   'ready-fd': {
     value: 'FD',
     fallback: undefined,
@@ -145,6 +158,7 @@ export function parseSettings(
     threading: choice('threading', ['auto', 'inline', 'thread']),
     bodyBytesMax: bytesOf(read('body-limit'), problems),
     instancesMax: integer('instances', 1, INSTANCES_MAX),
+    jsonLimits: { depth: integer('json-depth', 1, 1_000), keys: integer('json-keys', 1, 1_000_000) },
     readyFd: read('ready-fd').text === undefined ? undefined : integer('ready-fd', 1, 1023),
     dieWithStdin: choice('die-with-stdin', ['true', 'false']) === 'true',
   }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { closeServer } from '@coalmine/contract/http/server.ts'
+import { withRecords } from '@coalmine/contract/json-limits.ts'
 import { MAX_ROWS } from '@coalmine/contract/link/frame.ts'
 import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow } from '@coalmine/contract/manifest.ts'
@@ -132,7 +133,11 @@ function serve(
   })
   const { bodyBytesMax, instancesMax } = settings
   const linkRowsMax = timings[0]!.runMs > SLOW_ROW_MS ? 1 : MAX_ROWS
-  return compileServing({ manifest, digest, batcher, metrics, log, bodyBytesMax, instancesMax, linkRowsMax })
+  const jsonLimits = withRecords(settings.jsonLimits, instancesMax, manifest.inputs.length)
+  return compileServing({
+    ...{ manifest, digest, batcher, metrics, log },
+    ...{ bodyBytesMax, instancesMax, jsonLimits, linkRowsMax },
+  })
 }
 
 async function drain(life: Life, server: Server): Promise<void> {

@@ -126,14 +126,14 @@ export class Fleet {
    */
   #specs(
     { modelsFolder }: GatewayConfig,
-    { replicas, keep, limits: { bodyBytes, instances } }: ModelConfig,
+    { replicas, keep, limits: { bodyBytes, instances, jsonDepth, jsonKeys } }: ModelConfig,
     deployment: Deployment,
     view: FleetView,
   ): WorkerSpec[] {
     const { model } = deployment
     const versions = [...versionsOf(deployment, view.nowMs), ...keep, ...view.preparing(model)]
     const shared = [...new Set(versions)].map((version): Role => ({ version }))
-    const settings = { modelsFolder, bodyBytes, instances }
+    const settings = { modelsFolder, bodyBytes, instances, jsonDepth, jsonKeys }
     const generation = createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 6)
     return [...shared, ...armsOf(deployment)].flatMap(({ version, arm }) =>
       Array.from({ length: replicas }, (_, index) => {

@@ -9,7 +9,7 @@ import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
 import { adminApp } from './admin/app.ts'
 import { Control } from './control.ts'
-import { FleetCounts } from './metrics.ts'
+import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
 import { RecentTraffic } from './recent-traffic.ts'
 

@@ -2,11 +2,11 @@ import { log } from '@coalmine/contract/log.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Control } from './control.ts'
+import type { FleetCounts } from './fleet-counts.ts'
 import {
   type ArmWeight,
   type EndpointHealth,
   exposition,
-  type FleetCounts,
   fleetMetrics,
   healthMetrics,
   type IntakeLosses,
@@ -14,7 +14,9 @@ import {
   weightMetrics,
 } from './metrics.ts'
 import { DecisionCounts } from './metrics-decisions.ts'
+import { endpointMetrics } from './metrics-endpoints.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
+import { processMetrics } from './metrics-processes.ts'
 import { type RunningRollout, rolloutMetrics, runningRollout } from './metrics-rollouts.ts'
 import type { RecentTraffic } from './recent-traffic.ts'
 
@@ -58,6 +60,8 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
         ...fleetMetrics(counted),
         ...weightMetrics(weights(control, traffic)),
         ...healthMetrics(health(control)),
+        ...endpointMetrics(counted),
+        ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),
         ...lossMetrics(counted, intakes(control)),

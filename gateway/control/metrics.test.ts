@@ -2,15 +2,8 @@ import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { LATENCY_BOUNDS_SECONDS, Recorder } from '../data/recorder.ts'
 import type { Snapshot } from '../messages.ts'
-import {
-  addSnapshots,
-  exposition,
-  FleetCounts,
-  fleetMetrics,
-  healthMetrics,
-  lossMetrics,
-  weightMetrics,
-} from './metrics.ts'
+import { addSnapshots, FleetCounts } from './fleet-counts.ts'
+import { exposition, fleetMetrics, healthMetrics, lossMetrics, weightMetrics } from './metrics.ts'
 
 function recorded(work: (recorder: Recorder) => void) {
   const recorder = new Recorder()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Snapshot } from '../messages.ts'
 import { RecentTraffic } from './recent-traffic.ts'
 
-const total = (stable: number, canary: number, pinned = 0): Snapshot => ({
+const total = (stable: number, canary: number, pinned = 0): Pick<Snapshot, 'arms'> => ({
   arms: Object.entries({
     stable: ['1.0.0', stable],
     canary: ['1.1.0', canary],
@@ -17,10 +17,6 @@ const total = (stable: number, canary: number, pinned = 0): Snapshot => ({
     scoreBuckets: [],
     scoreSum: 0,
   })),
-  responses: [],
-  unrouted: [],
-  recordings: [],
-  inFlight: 0,
 })
 
 test('the share is that of the draws of the last minute, not of all time', () => {
@@ -51,7 +47,7 @@ test('without draws there is no share', () => {
 describe('what the stable version did lately', () => {
   const arms = (
     ...counted: [arm: string, version: string, outcomes: Record<string, number>, buckets?: number[]][]
-  ): Snapshot => ({
+  ): Pick<Snapshot, 'arms'> => ({
     ...total(0, 0),
     arms: counted.map(([arm, version, outcomes, buckets = []]) => ({
       model: 'churn',

@@ -18,7 +18,7 @@ export interface RecentArms {
 export class RecentTraffic {
   readonly #totals: { atMs: number; arms: ReadonlyMap<string, ArmCounts> }[] = []
 
-  add({ arms }: Snapshot, nowMs: number): void {
+  add({ arms }: Pick<Snapshot, 'arms'>, nowMs: number): void {
     this.#totals.push({ atMs: nowMs, arms: new Map(arms.map((arm) => [keyOf(arm), arm])) })
     // The youngest total older than the window is where the window begins.
     while (this.#totals.length > 1 && this.#totals[1]!.atMs <= nowMs - WINDOW_MS) this.#totals.shift()

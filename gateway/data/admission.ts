@@ -16,6 +16,10 @@ const RETRY_AFTER = ['retry-after', '1']
 
 /** @param pin a version named in the path */
 export function admit(exchange: Exchange, plane: DataPlane, model: string, pin?: string): Admission {
+  if (plane.overload.protection.shedding) {
+    plane.overload.shed++
+    return { ...refused(503, 'overloaded', 'the gateway is overloaded'), headers: RETRY_AFTER }
+  }
   const route = plane.routes.get(model)
   if (!route && plane.knows(model)) {
     return { ...refused(503, 'not-ready', `model '${printable(model)}' is not ready`), headers: RETRY_AFTER }

@@ -2,16 +2,21 @@ import { randomBytes } from 'node:crypto'
 import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { monotonicMs } from '../clock.ts'
+import { DEFAULT_LISTENER, type ListenerSettings } from '../http1/settings.ts'
 import type {
   DeltaMessage,
   DownMessage,
   Endpoint,
   EndpointEvent,
+  ProcessCounts,
+  Snapshot,
   TableMessage,
   TrippedMessage,
 } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
+import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'
+import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
 import { RunningTrial } from './running-trial.ts'
@@ -40,8 +45,9 @@ export class DataPlane {
   #known = false
   #models: readonly string[] = []
   draining = false
-  /** There is too much to do for what is not asked for: no second attempts. */
-  sparing = false
+  readonly overload = new OverloadGuard()
+  /** Of the port that it answers on. */
+  listener: ListenerSettings = DEFAULT_LISTENER
 
   constructor({
     report,
@@ -85,6 +91,8 @@ export class DataPlane {
           void endpoints.close()
         }
         this.#epochOffsetMs = message.epochOffsetMs
+        this.overload.settings = message.overload
+        this.listener = message.listener
         for (const running of this.#running.values())
           running.update(running.trial, message.epochOffsetMs, this.nowMs())
         return
@@ -96,6 +104,33 @@ export class DataPlane {
   /** Sends what the rollouts' recordings have closed. */
   flush(): void {
     for (const running of this.#running.values()) running.flush(this.nowMs())
+  }
+
+  /** There is too much to do for what is not asked for: no second attempts. */
+  get sparing(): boolean {
+    return this.overload.protection.sparing
+  }
+
+  /** Answers close their connection. */
+  get closing(): boolean {
+    return this.draining || this.overload.protection.closing
+  }
+
+  /** @param port what the process knows beside this */
+  snapshot(port: Pick<ProcessCounts, 'connections' | 'droppedConnections' | 'droppedLogLines'>): Snapshot {
+    const { protection, shed, worst } = this.overload
+    const all = [...this.#endpoints]
+    return this.recorder.snapshot({
+      endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
+      secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
+      process: {
+        ...port,
+        overloadLevel: LEVELS.indexOf(levelOf(protection)),
+        shed,
+        loopDelayP99Ms: worst.loopDelayMs,
+        heapShare: worst.heapShare,
+      },
+    })
   }
 
   stale(route: ModelRoute): boolean {

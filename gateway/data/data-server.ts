@@ -27,7 +27,7 @@ export function dataServer(plane: DataPlane): Http1Server {
       }
       throughApp(app, exchange)
     },
-    isClosing: () => plane.draining,
+    isClosing: () => plane.closing,
     refused: (status) => plane.recorder.unrouted(`http-${status}`),
   })
 }

@@ -4,6 +4,8 @@ import { log } from '@coalmine/contract/log.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
 import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
+import { sampleLoad } from './load-sampler.ts'
+import { type LoadReading, levelOf } from './overload.ts'
 
 /** One data process: answers the connections it is given by the tables it was told, and waits for nobody. */
 const METRICS_MS = 1_000
@@ -38,6 +40,7 @@ process.on('message', (message: DataMessage, socket?: Socket) => {
       return
     default:
       plane.apply(message, message.ageMs)
+      server.settings = plane.listener
       if (!saidReady && plane.allReady()) {
         saidReady = true
         send({ kind: 'ready' })
@@ -49,13 +52,28 @@ process.on('disconnect', () => void end())
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
 const metrics = setInterval(sendMetrics, METRICS_MS)
+const load = sampleLoad(protect)
 const flushes = setInterval(() => plane.flush(), FLUSH_MS)
 send({ kind: 'serving' })
 // The supervisor may have died before `disconnect` was listened for.
 if (!process.connected) void end()
 
+function protect(reading: LoadReading): void {
+  const before = levelOf(plane.overload.protection)
+  const level = levelOf(plane.overload.read(reading))
+  if (level === before || (level !== 'shed' && before !== 'shed')) return
+  log.warn(level === 'shed' ? 'predictions are refused for overload' : 'predictions are taken again', {
+    loopDelayMs: Math.round(reading.loopDelayMs),
+    heapShare: Number(reading.heapShare.toFixed(3)),
+  })
+}
+
+function port() {
+  return { connections: server.connections, droppedConnections: server.dropped, droppedLogLines: 0 }
+}
+
 function sendMetrics(): void {
-  send({ kind: 'metrics', incarnation, snapshot: plane.recorder.snapshot() })
+  send({ kind: 'metrics', incarnation, snapshot: plane.snapshot(port()) })
 }
 
 async function end(): Promise<void> {
@@ -65,6 +83,7 @@ async function end(): Promise<void> {
   log.info('draining', { inFlight: plane.recorder.inFlight })
   await server.drain(DRAIN_MS)
   clearInterval(metrics)
+  load.stop()
   clearInterval(flushes)
   sendMetrics()
   plane.flush()

@@ -1,5 +1,5 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
-import type { ArmCounts, Snapshot } from '../messages.ts'
+import type { ArmCounts, ProcessCounts, Snapshot } from '../messages.ts'
 import type { Losses } from './recording.ts'
 
 /** Upper bounds in seconds: the OpenTelemetry HTTP advice, with finer steps below 5 ms where models answer. */
@@ -65,7 +65,13 @@ export class ArmRecorder {
   }
 }
 
-/** Everything one data process counts. Labels come from the configuration alone, never from a request. */
+/** A process that nobody has looked at yet. */
+export const IDLE_PROCESS: ProcessCounts = {
+  ...{ connections: 0, droppedConnections: 0, overloadLevel: 0, shed: 0 },
+  ...{ loopDelayP99Ms: 0, heapShare: 0, droppedLogLines: 0 },
+}
+
+/** Everything one data process counts of requests. Labels come from the configuration alone, never from a request. */
 export class Recorder {
   readonly #arms = new Map<string, ArmRecorder>()
   readonly #responses = new Map<string, { model: string; version: string; code: string; count: number }>()
@@ -111,13 +117,18 @@ export class Recorder {
     return kept
   }
 
-  snapshot(): Snapshot {
+  /** @param around what is known of the process and its endpoints, which count for themselves */
+  snapshot(around: Partial<Pick<Snapshot, 'endpoints' | 'secondAttempts' | 'process'>> = {}): Snapshot {
     return {
       arms: [...this.#arms.values()].map((arm) => arm.counts()),
       responses: [...this.#responses.values()],
       unrouted: [...this.#unrouted].map(([reason, count]) => ({ reason, count })),
       recordings: [...this.#recordings.values()],
       inFlight: this.inFlight,
+      endpoints: [],
+      secondAttempts: [],
+      process: IDLE_PROCESS,
+      ...around,
     }
   }
 }

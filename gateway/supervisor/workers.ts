@@ -81,6 +81,7 @@ export class Workers {
           '--instances',
           String(spec.instances),
         ],
+        ...['--json-depth', String(spec.jsonDepth), '--json-keys', String(spec.jsonKeys)],
         ...['--ready-fd', '3', '--die-with-stdin'],
       ],
       {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
+import { LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { Pool } from 'undici'
 import { seedBytes } from '../../bench/decisions/sample.ts'
@@ -34,7 +35,7 @@ export interface FaultProxy {
 }
 
 /**
- * Stands beside a worker and harms its predictions as it is told; health checks, metadata and whatever else goes
+ * Stands beside a worker and harms its predictions as it is told, each for itself: it hides the link. Health checks, metadata and whatever else goes
  * through as it came. A worker that is gone looks gone: connections through the proxy are reset.
  */
 export async function startFaultProxy({
@@ -72,6 +73,11 @@ export async function startFaultProxy({
     outgoing.once('close', () => gone.abort())
     const harm = drawHarm(incoming)
     const body = await buffer(incoming)
+    // A call of the link holds many predictions: without a link each has a request of its own, to be harmed or not.
+    if (incoming.url === LINK_TERMS_PATH) {
+      outgoing.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"there is no link here"}')
+      return
+    }
     if (harm !== undefined && isBlunt(harm)) return refuse(outgoing, harm)
     const beganMs = clock.nowMs()
     const answer = await forward(pool, incoming, body, gone.signal)

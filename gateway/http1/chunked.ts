@@ -1,8 +1,11 @@
 /** A chunk's size line with its extensions, and all trailers, are no longer than this. */
 const LINE_BYTES_MAX = 256
 const TRAILER_BYTES_MAX = 8_192
-const SIZE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e]*)?$/
-const TRAILER = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/
+const SIZE =
+  /^([0-9A-Fa-f]{1,8})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"))?)*$/
+/** What frames or routes a request has no place behind its body. */
+const TRAILER =
+  /^(?!(?:transfer-encoding|content-length|host|connection|te|trailer|upgrade):)[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/i
 
 const LF = 0x0a
 

@@ -32,7 +32,7 @@ const FOREIGN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?:^|[^\r])\n/
 const DIGITS = /^\d{1,15}$/
 /** A name or an address with perhaps a port. */
 const HOST = /^(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
-const TARGET = /^[\x21-\x22\x24-\x7e\x80-\xff]+$/
+const TARGET = /^[\x21-\x22\x24-\x7e]+$/
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/i
 const TARGET_MAX = 8_192
 
@@ -76,7 +76,11 @@ export function parseHead(text: string, headersMax: number): RequestHead | Refus
     const name = text.slice(from, colon)
     if (!TOKEN.test(name)) return bad('a header name that is not a word')
     if (names.length >= headersMax) return { status: 431, error: `more than ${headersMax} headers` }
-    names.push(name.toLowerCase())
+    const lower = name.toLowerCase()
+    // Some parsers take the tab for a part of the value, and so another length or coding for the body's.
+    if (text.charCodeAt(end - 1) === TAB && (lower === 'transfer-encoding' || lower === 'content-length'))
+      return bad(`a tab after ${lower}`)
+    names.push(lower)
     values.push(trimmed(text, colon + 1, end))
   }
   return headOf(method, target, version === 'HTTP/1.0', names, values)
@@ -156,6 +160,7 @@ function originForm(method: string, target: string, host: string | undefined): s
 }
 
 const SLASH = 0x2f
+const TAB = 0x09
 
 function lists(value: string, token: string): boolean {
   return value !== '' && value.split(',').some((one) => one.trim() === token)
@@ -170,7 +175,7 @@ function trimmed(text: string, from: number, to: number): string {
 }
 
 function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09
+  return code === 0x20 || code === TAB
 }
 
 function bad(what: string): Refusal {

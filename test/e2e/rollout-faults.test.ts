@@ -23,6 +23,8 @@ const requests = (outcome: string) =>
     `coalmine_requests_total\\{model="churn",version="1\\.1\\.0",arm="canary",outcome="${outcome}"\\} [1-9]`,
   )
 
+const IDLE = /coalmine_endpoint_requests_waiting\{model="churn",version="1\.1\.0",[^}]*\} 0/
+
 describe('a canary that is harmed', () => {
   let stage: Stage
   let load: Load
@@ -70,6 +72,9 @@ describe('a canary that is harmed', () => {
 
   test('without the shield clients see its failures, and only those', async () => {
     await untilPhase(stage.gateway, 'stepping')
+    // What the last fault held up still holds the canary's connections.
+    console.log((await stage.gateway.metrics()).split('\n').filter((l) => l.includes('endpoint_requests')).join('\n'))
+    await until(async () => IDLE.test(await stage.gateway.metrics()))
     stage.gateway.writePolicy('stage', `${POLICY}shield: false\n`)
     await until(async () => (await kinds(stage.gateway)).at(-1) === 'policy-changed')
     const { harmed } = stage.proxies.canary.counts

@@ -49,6 +49,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
+// Nobody's connection is lost by it: each process is replaced by one that serves before it goes.
+process.on('SIGHUP', () => void supervisor.restartData())
+
 // A model that never becomes ready must not keep the others' users waiting for a word.
 void Promise.race([supervisor.ready.then(() => true), wait(WELCOME_MS, false, { ref: false })]).then(
   async (ready) => process.stdout.write(await welcome(config, ready)),

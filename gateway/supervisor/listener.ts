@@ -52,9 +52,15 @@ export class Listener {
     for (const socket of waiting) this.#handOver(socket)
   }
 
-  remove(data: ChildProcess): void {
+  /** It gets no connection any more; those on their way arrive. */
+  retire(data: ChildProcess): void {
     const at = this.#processes.indexOf(data)
     if (at >= 0) this.#processes.splice(at, 1)
+  }
+
+  /** It is gone. */
+  remove(data: ChildProcess): void {
+    this.retire(data)
     const left = this.#onTheWay.get(data)?.values() ?? []
     this.#onTheWay.delete(data)
     for (const { socket, isSent } of left) {

@@ -2,16 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { log } from '@coalmine/contract/log.ts'
-import type {
-  ControlRequest,
-  DataMessage,
-  DownMessage,
-  FatalMessage,
-  SupervisorReport,
-  TakenMessage,
-  UpMessage,
-} from '../messages.ts'
+import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
 import { afterCrash, type Backoff, FRESH } from './backoff.ts'
+import { DataProcesses, LAME_DUCK_MS } from './data-processes.ts'
 import { Listener } from './listener.ts'
 import type { Address } from './ports.ts'
 import { ended, onEnd } from './process-end.ts'
@@ -19,32 +12,24 @@ import { TOO_MANY, type UncleanEnds } from './unclean-ends.ts'
 import { Workers } from './workers.ts'
 
 const CONTROL = fileURLToPath(new URL('../control/main.ts', import.meta.url))
-const DATA = fileURLToPath(new URL('../data/main.ts', import.meta.url))
-/** From the signal on /readyz says no and answers close their connection, but new ones are still served. */
-const LAME_DUCK_MS = 1_000
-/** Data processes answer what they have within this; then they are killed. */
-const DRAIN_MS = 30_000
 const CONTROL_STOP_MS = 5_000
 
 type FromControl = DownMessage | ControlRequest | FatalMessage
-type FromData = UpMessage | TakenMessage | { kind: 'serving' } | { kind: 'ready' }
 
 /**
  * Starts, backs off and stops the processes of one gateway, and passes their messages on. It knows no store
  * and decides nothing, so that there is little in it that could fail.
  */
 export class Supervisor {
-  readonly #dataProcesses: number
   readonly #listener = new Listener()
   readonly #workers = new Workers((report) => this.#toControl(report))
   /** The last word of control by kind and model, with the instant it came, for data processes born later. */
   readonly #lastWords = new Map<string, { message: DownMessage; atMs: number }>()
-  readonly #data = new Set<ChildProcess>()
+  readonly #data: DataProcesses
   readonly #ready = Promise.withResolvers<void>()
   readonly #exited = Promise.withResolvers<string | undefined>()
   #control: ChildProcess | undefined
   #controlBackoff: Backoff = FRESH
-  #dataBackoff: Backoff = FRESH
   #stopping = false
   /** Control has come up once; from then on its failures are its own, and predictions go on. */
   #controlServed = false
@@ -54,7 +39,14 @@ export class Supervisor {
   #untoldEnds: boolean
 
   constructor({ dataProcesses, uncleanEnds }: { dataProcesses: number; uncleanEnds: UncleanEnds }) {
-    this.#dataProcesses = dataProcesses
+    this.#data = new DataProcesses({
+      count: dataProcesses,
+      listener: this.#listener,
+      words: () => this.#words(),
+      heard: (message) => this.#toControl(message),
+      ready: () => this.#ready.resolve(),
+      endedUncleanly: () => this.#endedUncleanly(),
+    })
     this.#uncleanEnds = uncleanEnds
     this.#untoldEnds = uncleanEnds.recent(Date.now()) >= TOO_MANY
   }
@@ -63,7 +55,7 @@ export class Supervisor {
   async start(data: Address): Promise<void> {
     await this.#listener.listen(data)
     this.#startControl()
-    for (let i = 0; i < this.#dataProcesses; i++) this.#startData()
+    this.#data.start()
   }
 
   /** Resolves once every model can answer. */
@@ -76,15 +68,19 @@ export class Supervisor {
     return this.#exited.promise
   }
 
+  /** Replaces the processes that answer predictions, one after another, without a failed request. */
+  restartData(): Promise<void> {
+    return this.#data.roll()
+  }
+
   /** Data first (they answer what they have), then workers, then control: nothing in flight is lost. */
   async stop(reason?: string): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#tellData({ kind: 'lame-duck' })
+    this.#data.tell({ kind: 'lame-duck' })
     if (reason === undefined) await wait(LAME_DUCK_MS)
     await this.#listener.close()
-    this.#tellData({ kind: 'drain' })
-    await Promise.all([...this.#data].map((data) => ended(data, DRAIN_MS)))
+    await this.#data.stop()
     await this.#workers.close()
     if (this.#control) {
       if (this.#control.connected) this.#control.disconnect()
@@ -114,33 +110,15 @@ export class Supervisor {
     })
   }
 
-  #startData(): void {
-    const data = fork(DATA, [], { stdio: 'inherit' })
-    this.#data.add(data)
-    data.on('message', (message: FromData) => {
-      if (message.kind === 'serving') this.#listener.add(data)
-      else if (message.kind === 'taken') this.#listener.taken(data, message.number)
-      else if (message.kind === 'ready') this.#ready.resolve()
-      else this.#toControl(message)
-    })
-    data.once('spawn', () => {
-      const nowMs = performance.now()
-      for (const { message, atMs } of this.#lastWords.values())
-        sendTo(data, { ...message, ageMs: nowMs - atMs })
-    })
-    onEnd(data, (how) => {
-      this.#data.delete(data)
-      this.#listener.remove(data)
-      if (this.#stopping) return
-      const { waitMs, next } = afterCrash(this.#dataBackoff, performance.now())
-      this.#dataBackoff = next
-      this.#uncleanEnds.add(Date.now())
-      if (this.#uncleanEnds.recent(Date.now()) >= TOO_MANY) this.#tellEnds()
-      log.warn('a data process ended', { pid: data.pid, how, restartMs: waitMs })
-      setTimeout(() => {
-        if (!this.#stopping) this.#startData()
-      }, waitMs)
-    })
+  #endedUncleanly(): void {
+    this.#uncleanEnds.add(Date.now())
+    if (this.#uncleanEnds.recent(Date.now()) >= TOO_MANY) this.#tellEnds()
+  }
+
+  /** Control's last words, for a data process that is born now. */
+  *#words(): Iterable<DownMessage & { ageMs: number }> {
+    const nowMs = performance.now()
+    for (const { message, atMs } of this.#lastWords.values()) yield { ...message, ageMs: nowMs - atMs }
   }
 
   #tellEnds(): void {
@@ -164,7 +142,7 @@ export class Supervisor {
         return
       default:
         this.#keep(message)
-        this.#tellData({ ...message, ageMs: 0 })
+        this.#data.tell({ ...message, ageMs: 0 })
     }
   }
 
@@ -186,13 +164,9 @@ export class Supervisor {
   #toControl(message: SupervisorReport | UpMessage): void {
     if (this.#control) sendTo(this.#control, message)
   }
-
-  #tellData(message: DataMessage): void {
-    for (const data of this.#data) sendTo(data, message)
-  }
 }
 
 /** A process may end between the look and the word; its exit says so. */
-function sendTo(child: ChildProcess, message: SupervisorReport | UpMessage | DataMessage): void {
+function sendTo(child: ChildProcess, message: SupervisorReport | UpMessage): void {
   if (child.connected) child.send(message, () => {})
 }

@@ -23,7 +23,7 @@ const requests = (outcome: string) =>
     `coalmine_requests_total\\{model="churn",version="1\\.1\\.0",arm="canary",outcome="${outcome}"\\} [1-9]`,
   )
 
-const IDLE = /coalmine_endpoint_requests_waiting\{model="churn",version="1\.1\.0",[^}]*\} 0/
+const IDLE = /coalmine_endpoint_requests_in_flight\{model="churn",version="1\.1\.0",[^}]*\} 0/
 
 describe('a canary that is harmed', () => {
   let stage: Stage
@@ -67,14 +67,13 @@ describe('a canary that is harmed', () => {
     await until(async () => requests(outcome).test(await stage.gateway.metrics()))
     await until(async () => (await stage.gateway.predict()).headers.get('x-model-version') === '1.0.0')
     expect(troubles(load.seen())).toEqual({})
+    // What the fault held up still holds the canary's connections.
+    await until(async () => IDLE.test(await stage.gateway.metrics()))
     expect((await act(stage.gateway, 'rollout/retry')).status).toBe(201)
   })
 
   test('without the shield clients see its failures, and only those', async () => {
     await untilPhase(stage.gateway, 'stepping')
-    // What the last fault held up still holds the canary's connections.
-    console.log((await stage.gateway.metrics()).split('\n').filter((l) => l.includes('endpoint_requests')).join('\n'))
-    await until(async () => IDLE.test(await stage.gateway.metrics()))
     stage.gateway.writePolicy('stage', `${POLICY}shield: false\n`)
     await until(async () => (await kinds(stage.gateway)).at(-1) === 'policy-changed')
     const { harmed } = stage.proxies.canary.counts

@@ -10,6 +10,7 @@ import { recording } from './recording.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
 import { rollbacks } from './rollbacks.ts'
 import { routing } from './routing.ts'
+import { serving } from './serving.ts'
 import { start } from './start.ts'
 import { ticks } from './ticks.ts'
 import { worker } from './worker.ts'
@@ -27,6 +28,7 @@ export interface Benchmark {
 const BENCHMARKS: Record<string, Benchmark> = {
   worker,
   gateway,
+  serving,
   start,
   routing,
   decisions,

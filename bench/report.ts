@@ -31,6 +31,7 @@ const CONDITIONS = {
   '>=': (figure: number, bound: number) => figure >= bound,
   '<=': (figure: number, bound: number) => figure <= bound,
   '<': (figure: number, bound: number) => figure < bound,
+  '>': (figure: number, bound: number) => figure > bound,
 }
 
 /** Compares a figure with its bound. A figure that is not finite never passes. */

@@ -15,6 +15,8 @@ export interface LoadPlan {
   durationS: number
   /** The process group whose processor time is counted; undefined leaves it NaN. */
   serverGroup?: number
+  /** Not on a core of its own. */
+  anywhere?: boolean
 }
 
 export interface Load {
@@ -37,9 +39,10 @@ export async function load({
   connections,
   durationS,
   serverGroup,
+  anywhere = false,
 }: LoadPlan): Promise<Load> {
   const [program, ...args] = [
-    ...pinned('load'),
+    ...(anywhere ? [] : pinned('load')),
     ...[tool('wrk'), '--threads', '1', '--connections', `${connections}`, '--duration', `${durationS}s`],
     ...['--timeout', '5s', '--script', SCRIPT, url, '--', bodiesFile],
   ]

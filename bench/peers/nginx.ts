@@ -30,7 +30,12 @@ export function startUpstream(
 }
 
 /** nginx as a plain proxy: HTTP/1.1 and kept connections to the upstream, no access log, one worker process. */
-export function startProxy(folder: string, port: number, upstreamPort: number): Promise<Child> {
+export function startProxy(
+  folder: string,
+  port: number,
+  upstreamPort: number,
+  place: Place | 'anywhere' = 'server',
+): Promise<Child> {
   const servers = `
     upstream model {
       server 127.0.0.1:${upstreamPort};
@@ -45,10 +50,15 @@ export function startProxy(folder: string, port: number, upstreamPort: number): 
         proxy_set_header Connection "";
       }
     }`
-  return startNginx('nginx', folder, 'server', servers)
+  return startNginx('nginx', folder, place, servers)
 }
 
-async function startNginx(name: string, folder: string, place: Place, servers: string): Promise<Child> {
+async function startNginx(
+  name: string,
+  folder: string,
+  place: Place | 'anywhere',
+  servers: string,
+): Promise<Child> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${folder}/${place}-${kind};`)
     .join(' ')
@@ -63,10 +73,18 @@ async function startNginx(name: string, folder: string, place: Place, servers: s
     default_type application/json;
     keepalive_requests ${KEEP_REQUESTS};
     keepalive_timeout 300s;
+    client_body_buffer_size 1m;
     ${temporary}
     ${servers}
   }`
   const file = join(folder, `${place}.conf`)
   await writeFile(file, configuration)
-  return children.spawn(name, [tool('nginx'), '-e', 'stderr', '-c', file], place, { cwd: folder })
+  return children.spawn(
+    name,
+    [tool('nginx'), '-e', 'stderr', '-c', file],
+    place === 'anywhere' ? undefined : place,
+    {
+      cwd: folder,
+    },
+  )
 }

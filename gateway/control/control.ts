@@ -363,11 +363,7 @@ export class Control {
   #publish(model: string): void {
     const config = this.#config.models[model]
     if (config === undefined) return
-    const endpoints = this.endpoints(model).map((endpoint) => ({
-      ...endpoint,
-      own: this.#monitor.own(endpoint.id),
-      link: this.#monitor.link(endpoint.id),
-    }))
+    const endpoints = this.endpoints(model).map((one) => ({ ...one, ...this.#monitor.standing(one.id) }))
     const message = this.#publisher.message({
       deployment: this.deployment(model),
       endpoints,

@@ -28,6 +28,8 @@ interface Watched {
   identity?: Identity
   /** What its worker takes in a call of the link. */
   link?: LinkLimits
+  /** It was verified, and since then its checks get no answer in time. */
+  silent: boolean
   dispatcher: Dispatcher
   timer?: NodeJS.Timeout
   checking: boolean
@@ -35,6 +37,15 @@ interface Watched {
   again: boolean
   /** Its process ended while a check was under way. */
   lost: boolean
+}
+
+export interface Standing {
+  /** Verified by its manifest; false for a server of another make and for one that has not been up. */
+  own: boolean
+  /** What its worker takes in a call of the link; undefined where it gets plain requests. */
+  link: LinkLimits | undefined
+  /** It may be no more than busy: nothing says that it is gone, or another. */
+  silent: boolean
 }
 
 export interface MonitorListener {
@@ -64,6 +75,7 @@ export class Monitor {
         target,
         health: UNCHECKED,
         dispatcher,
+        silent: false,
         checking: false,
         again: false,
         lost: false,
@@ -84,6 +96,7 @@ export class Monitor {
     const watched = this.#watched.get(id)
     if (!watched) return
     delete watched.identity
+    watched.silent = false
     // A check under way may have been answered by the process that is gone.
     watched.lost = watched.checking
     this.#become(watched, { healthy: false, failures: 0, reason })
@@ -98,15 +111,14 @@ export class Monitor {
     return this.health(id) !== UNCHECKED
   }
 
-  /** Verified by its manifest; false for a server of another make and for one that has not been up. */
-  own(id: string): boolean {
-    const identity = this.#watched.get(id)?.identity
-    return identity !== undefined && identity !== 'foreign'
-  }
-
-  /** How its worker is asked; undefined where it gets plain requests. */
-  link(id: string): LinkLimits | undefined {
-    return this.#watched.get(id)?.link
+  /** How an endpoint is to be asked, as far as it was found out. */
+  standing(id: string): Standing {
+    const { identity, link, silent, health } = this.#watched.get(id) ?? {}
+    return {
+      own: identity !== undefined && identity !== 'foreign',
+      link,
+      silent: silent === true && health?.healthy === false,
+    }
   }
 
   close(): void {
@@ -121,7 +133,10 @@ export class Monitor {
     watched.checking = true
     watched.again = false
     clearTimeout(watched.timer)
-    const health = afterCheck(watched.health, await this.#examine(watched))
+    const answer = await this.#examine(watched)
+    const health = afterCheck(watched.health, answer)
+    const wasIn = watched.health.healthy || watched.silent
+    watched.silent = wasIn && answer.kind === 'unreachable' && answer.code === 'TIMEOUT'
     watched.checking = false
     if (watched.lost) {
       watched.lost = false

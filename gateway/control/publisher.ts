@@ -1,17 +1,16 @@
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
-import type { LinkLimits, ModelLimits, TableMessage, Version } from '../messages.ts'
+import type { ModelLimits, TableMessage, Version } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import type { Health } from './health.ts'
-import type { Target } from './monitor.ts'
+import type { Standing, Target } from './monitor.ts'
 import { trialOf } from './rollouts/trial.ts'
 import { tableWithoutCanary } from './routed.ts'
 
 /** What is known of a model at the moment. */
 export interface Known {
   readonly deployment: Deployment
-  readonly endpoints: readonly (Target &
-    Health & { readonly own: boolean; readonly link?: LinkLimits | undefined })[]
+  readonly endpoints: readonly (Target & Health & Standing)[]
   readonly versions: readonly Version[]
   readonly limits: ModelLimits
   /** One data process's share. */
@@ -62,11 +61,12 @@ export class Publisher {
       versions: [...versions],
       limits,
       resilience,
-      endpoints: endpoints.map(({ id, version, arm, origin, socketPath, healthy, own, link }) => ({
+      endpoints: endpoints.map(({ id, version, arm, origin, socketPath, healthy, own, link, silent }) => ({
         ...{ id, version, origin, healthy, own },
         ...(arm ? { arm } : {}),
         ...(socketPath ? { socketPath } : {}),
         ...(link ? { link } : {}),
+        ...(silent ? { silent } : {}),
       })),
       ...(rollout && { trial: trialOf(rollout, stable.manifest) }),
     }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { log } from '@coalmine/contract/log.ts'
+import { droppedLogLines, log } from '@coalmine/contract/log.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
 import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
@@ -69,7 +69,11 @@ function protect(reading: LoadReading): void {
 }
 
 function port() {
-  return { connections: server.connections, droppedConnections: server.dropped, droppedLogLines: 0 }
+  return {
+    connections: server.connections,
+    droppedConnections: server.dropped,
+    droppedLogLines: droppedLogLines(),
+  }
 }
 
 function sendMetrics(): void {

@@ -167,7 +167,11 @@ export class Prediction implements Asker {
   #ended(attempt: Attempt, outcome: Answer | Failure, code?: string): void {
     const { upstream } = attempt
     const served = this.#asked
-    if (outcome === 'dead-call') return this.#askAlone(upstream, served)
+    if (outcome === 'dead-call') {
+      // Thirty rows of one call are not thirty failures of its endpoint either.
+      this.#tell(attempt, 'neutral')
+      return this.#askAlone(upstream, served)
+    }
     const elapsedMs = this.#elapsedMs()
     if (typeof outcome === 'string') {
       this.#tell(attempt, outcome === 'refused' ? 'refused' : outcome === 'busy' ? 'neutral' : 'failed')

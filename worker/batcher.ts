@@ -92,11 +92,12 @@ export class Batcher {
   #take(): Share[] {
     const { rowsPerRun, nowMs } = this.#settings
     const shares: Share[] = []
+    const takenMs = nowMs()
     let space = rowsPerRun
     while (this.#head < this.#queue.length) {
       const job = this.#queue[this.#head]!
       if (job.gone()) this.#drop(job, 'gone')
-      else if (job.deadlineMs !== Infinity && nowMs() >= job.deadlineMs) this.#drop(job, 'expired')
+      else if (takenMs >= job.deadlineMs) this.#drop(job, 'expired')
       else {
         const first = this.#progress.get(job)?.next ?? 0
         const rows = Math.min(job.rows - first, rowsPerRun)

@@ -1,87 +1,7 @@
-import { Histogram } from '@coalmine/contract/histogram.ts'
-import type { BodyFault, Exchange } from '@coalmine/contract/http/exchange.ts'
-import { DEFAULT_JSON_LIMITS } from '@coalmine/contract/json-limits.ts'
-import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { describe, expect, test } from 'vitest'
-import { Batcher } from './batcher.ts'
 import { handle } from './call.ts'
-import type { Outcome } from './metrics.ts'
 import { V1 } from './protocol.ts'
-import { compileServing } from './serving.ts'
-
-const BODY = JSON.stringify({ instances: [{ x: 1 }] })
-
-/** An exchange in memory; `answers` has every answer that was given. */
-function exchange(body: string | BodyFault = BODY, headers: Record<string, string> = {}) {
-  const answers: { status: number; headers: string[]; body: unknown }[] = []
-  let here = true
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const it: Exchange = {
-    header: (name) => headers[name],
-    readBody: (_, done) => done(body === 'gone' || body === 'too large' ? body : Buffer.from(body)),
-    gone: () => !here,
-    onGone: () => {},
-    answer(status, headers, body) {
-      answers.push({ status, headers, body: JSON.parse(`${body}`) })
-      resolve()
-    },
-  }
-  return {
-    it,
-    answers,
-    answered: promise,
-    leave: () => {
-      here = false
-    },
-  }
-}
-
-function serving({ waitingMax = 10, nowMs = () => performance.now(), output = 1 } = {}) {
-  const outcomes: Outcome[] = []
-  let runs = 0
-  const batcher = new Batcher({
-    run: async ([input]) => {
-      runs++
-      return [Float32Array.from({ length: input!.shape[0]! }, () => output)]
-    },
-    encode: (records) => [
-      {
-        name: 'x',
-        type: 'float32',
-        datatype: 'FP32',
-        shape: [records.length, 1],
-        data: new Float32Array(records.length),
-      },
-    ],
-    outputElements: [1],
-    rowsPerRun: 4,
-    waitingMax,
-    nowMs,
-    onRun: () => {},
-    onModelError: () => {},
-  })
-  const it = compileServing({
-    manifest: {
-      name: 'm',
-      version: '1',
-      platform: 'onnxruntime_onnx',
-      file: 'model.onnx',
-      sha256: '0'.repeat(64),
-      inputs: [{ name: 'x', type: 'float32' }],
-      outputs: [{ name: 'y', type: 'float32' }],
-      batching: { maxBatchSize: 4 },
-    },
-    digest: 'sha256:0',
-    batcher,
-    metrics: { observe: (_, outcome) => outcomes.push(outcome), linkRows: new Histogram([1]) },
-    log: silent,
-    bodyBytesMax: 1000,
-    instancesMax: 10,
-    jsonLimits: DEFAULT_JSON_LIMITS,
-    linkRowsMax: 256,
-  })
-  return { it, batcher, outcomes, runs: () => runs }
-}
+import { BODY, exchange, serving } from './testing/serving-in-memory.ts'
 
 describe('a call', () => {
   test('is counted once, with how it ended', async () => {
@@ -108,7 +28,7 @@ describe('a call', () => {
     handle(call.it, V1, it)
     call.leave()
     await batcher.idle()
-    expect([call.answers, runs(), outcomes]).toEqual([[], 0, ['abandoned']])
+    expect([call.answers, runs, outcomes]).toEqual([[], [], ['abandoned']])
   })
 
   test('whose client left while sending is not run', () => {
@@ -124,7 +44,7 @@ describe('a call', () => {
     handle(call.it, V1, it)
     await call.answered
     expect(call.answers).toMatchObject([{ status: 504 }])
-    expect([runs(), outcomes]).toEqual([0, ['expired']])
+    expect([runs, outcomes]).toEqual([[], ['expired']])
   })
 
   test('is a model error when the model answers what JSON cannot hold', async () => {

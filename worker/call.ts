@@ -42,13 +42,13 @@ export function handle(exchange: Exchange, protocol: Protocol, serving: Serving)
 function besideOf(exchange: Exchange) {
   const pick = exchange.header(PICK_HEADER)
   const budget = exchange.header(BUDGET_HEADER)
+  const startMs = performance.now()
   return {
     pick: pick === undefined ? -1 : (parsePick(pick) ?? -1),
     requestId: exchange.header('x-request-id'),
+    startMs,
     deadlineMs:
-      budget !== undefined && /^\d{1,9}$/.test(budget)
-        ? performance.now() + Number(budget)
-        : Number.POSITIVE_INFINITY,
+      budget !== undefined && /^\d{1,9}$/.test(budget) ? startMs + Number(budget) : Number.POSITIVE_INFINITY,
   }
 }
 

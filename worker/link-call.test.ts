@@ -5,6 +5,9 @@ import { LINK_KIND, type LinkRequest, writeRequestFrame } from '@coalmine/contra
 import { type LinkAnswer, readResponseFrame } from '@coalmine/contract/link/response-frame.ts'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { buildApp } from './app.ts'
+import { Life } from './life.ts'
+import { Metrics } from './metrics.ts'
 import { inferPath, one, post, predictPath, startTabular, tensors } from './testing/tabular-worker.ts'
 
 const { adapters, origin, close } = await startTabular()
@@ -66,6 +69,46 @@ describe.each(adapters)('a call over the %s', (_, send) => {
     expect(answers.map(({ status }) => status)).toEqual([413, 400, 200])
   })
 
+  test('loses alone the rows that the model fails for, or answers with what JSON cannot hold', async () => {
+    const fails = v1({ ...one, count: 12 })
+    const notANumber = v1({ ...one, amount: null })
+    const answers = await ask(
+      ...[fails, v1(one), notANumber, v1({ ...one, amount: 5 })].map((body) => row(body)),
+    )
+    expect(answers.map(({ status, outcome }) => [status, outcome])).toEqual([
+      [500, 'model error'],
+      [200, 'ok'],
+      [500, 'model error'],
+      [200, 'ok'],
+    ])
+    expect(text(answers[0]!)).toBe('{"error":"model error"}')
+    expect(JSON.parse(text(answers[3]!)).predictions[0].total).toBe(9)
+  })
+
+  test('has for each row status and bytes of a request of its own, but for ids, whatever is beside it', async () => {
+    const amount = fc.oneof(fc.integer({ min: -1000, max: 1000 }), fc.constantFrom(null, 'much', 2000))
+    const count = fc.oneof(fc.nat(9), fc.constantFrom(12, -1, 0.5))
+    const record = fc.record({ amount, count, kind: fc.string({ unit: 'grapheme', maxLength: 5 }) })
+    const records = fc.array(record, { maxLength: 3 }).map((some) => v1(...some))
+    const broken = fc.tuple(records, fc.nat(20)).map(([body, cut]) => body.slice(0, -1 - cut))
+    const oip = fc.array(fc.integer({ min: 0, max: 99 }), { maxLength: 3 }).map((some) => tensors(some).body)
+    const question = fc.oneof(
+      fc.oneof(records, broken).map((body) => ({ body, kind: LINK_KIND.v1, path: predictPath })),
+      oip.map((body) => ({ body: body as string, kind: LINK_KIND.v2, path: inferPath })),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(question, { minLength: 1, maxLength: 12 }), async (questions) => {
+        const answers = await ask(...questions.map(({ body, kind }) => row(body, { kind })))
+        for (const [i, { body, path }] of questions.entries()) {
+          const plain = await send(path, post(body, { 'x-request-id': 'the-id' }))
+          const said = text(answers[i]!).replaceAll(`"prediction_id":"${ID_PLACEHOLDER}",`, '')
+          expect([answers[i]!.status, said]).toEqual([plain.status, await plain.text()])
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+
   test('takes up to 256 rows, and gives each its own', async () => {
     const rows = Array.from({ length: 256 }, (_, i) => row(v1({ ...one, amount: i })))
     const answers = await ask(...rows)
@@ -83,6 +126,25 @@ describe.each(adapters)('a call over the %s', (_, send) => {
     expect(response.status).toBe(400)
     expect(((await response.json()) as { error: string }).error).toMatch(/: expected .*, got /)
   })
+})
+
+test('calls under way when the end begins are answered, and no other request is taken', async () => {
+  const { worker, close } = await startTabular()
+  worker.life.draining = true
+  const [answer, plain] = await Promise.all([
+    worker.app.request(LINK_PATH, call(writeRequestFrame(1, [row(v1(one))]))),
+    worker.app.request(predictPath, post(v1(one))),
+  ])
+  expect([answer.status, plain.status]).toEqual([200, 503])
+  await close()
+})
+
+test('without a model a call is told to come back', async () => {
+  const life = new Life()
+  const app = buildApp({ model: 'm', version: '1', life, metrics: new Metrics('m', '1') })
+  const answer = await app.request(LINK_PATH, call(writeRequestFrame(1, [row(v1(one))])))
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
+  expect((await app.request(LINK_TERMS_PATH)).status).toBe(503)
 })
 
 test('whatever comes on a raw connection, the worker lives and answers the next call', async () => {

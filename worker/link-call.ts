@@ -65,17 +65,18 @@ class LinkCall {
   }
 
   start(): void {
-    const nowMs = performance.now()
-    for (let i = 0; i < this.#rows.length; i++) this.#ask(this.#rows[i]!, i, nowMs)
+    const startMs = performance.now()
+    for (let i = 0; i < this.#rows.length; i++) this.#ask(this.#rows[i]!, i, startMs)
   }
 
-  #ask(row: ReadRequest, i: number, nowMs: number): void {
+  #ask(row: ReadRequest, i: number, startMs: number): void {
     const { kind, body, budgetMs, wantsIds, pick, requestId } = row
-    const reply = new RowReply(this, i, nowMs)
+    const reply = new RowReply(this, i, startMs)
     const beside = {
       pick: wantsIds ? pick : -1,
       requestId,
-      deadlineMs: budgetMs === 0 ? Number.POSITIVE_INFINITY : nowMs + budgetMs,
+      startMs,
+      deadlineMs: budgetMs === 0 ? Number.POSITIVE_INFINITY : startMs + budgetMs,
     }
     const question = new Question(kind === LINK_KIND.v1 ? V1 : V2, this.#serving, beside, reply)
     const { bodyBytesMax } = this.#serving

@@ -27,26 +27,24 @@ export class Metrics {
   queueDepth: () => number = () => 0
   ready: () => boolean = () => false
   modelFacts: ModelFacts | undefined
-  #durations = new Map<string, Histogram>()
+  readonly #durations: Record<Route, Record<Outcome, Histogram>> = {
+    v1_predict: perOutcome(),
+    v2_infer: perOutcome(),
+  }
   #registry = new Registry()
 
   constructor(model: string, version: string) {
     const labels = { model, version }
     collectDefaultMetrics({ register: this.#registry })
-    for (const route of ROUTES) {
-      for (const outcome of OUTCOMES)
-        this.#durations.set(key(route, outcome), new Histogram(DURATION_SECONDS))
-    }
     this.#add(
       'coalmine_worker_request_duration_seconds',
       'Time from the request to its answer, seconds.',
       'histogram',
       (name) =>
         ROUTES.flatMap((route) =>
-          OUTCOMES.flatMap((outcome) => {
-            const histogram = this.#durations.get(key(route, outcome))!
-            return samples(name, histogram, { ...labels, route, outcome })
-          }),
+          OUTCOMES.flatMap((outcome) =>
+            samples(name, this.#durations[route][outcome], { ...labels, route, outcome }),
+          ),
         ),
     )
     this.#add('coalmine_worker_batch_rows', 'Rows in one run of the model.', 'histogram', (name) =>
@@ -86,7 +84,7 @@ export class Metrics {
   }
 
   observe(route: Route, outcome: Outcome, seconds: number) {
-    this.#durations.get(key(route, outcome))!.observe(seconds)
+    this.#durations[route][outcome].observe(seconds)
   }
 
   #add(name: string, help: string, type: 'histogram' | 'gauge', samplesOf: (name: string) => Sample[]) {
@@ -103,7 +101,10 @@ export class Metrics {
   }
 }
 
-const key = (route: Route, outcome: Outcome) => `${route} ${outcome}`
+function perOutcome(): Record<Outcome, Histogram> {
+  const histograms = OUTCOMES.map((outcome) => [outcome, new Histogram(DURATION_SECONDS)])
+  return Object.fromEntries(histograms) as Record<Outcome, Histogram>
+}
 
 /** Most routes never see most outcomes: a histogram without observations has no series. */
 function samples(name: string, histogram: Histogram, labels: Labels): Sample[] {

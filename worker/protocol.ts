@@ -22,7 +22,8 @@ export type Asked = {
 /** What an answer is written from. `idOffsets` receives where placeholders begin, in UTF-16 units. */
 export type Written = {
   asked: Asked
-  requestId: string
+  /** Who says the request's id, which not every answer has. */
+  question: { readonly requestId: string }
   /** -1: no prediction ids. */
   pick: number
   outputs: readonly TensorData[]
@@ -72,10 +73,10 @@ export const V2: Protocol = {
     const { rows, tensors, outputs, id } = parseInferRequest(json, manifest, instancesMax)
     return { rows, records: undefined, tensors, id, outputs }
   },
-  write({ asked, requestId, pick, outputs, firstRow, idOffsets }, { manifest, inferParameters }) {
+  write({ asked, question, pick, outputs, firstRow, idOffsets }, { manifest, inferParameters }) {
     const { rows } = asked
     let text = `{"model_name":${JSON.stringify(manifest.name)},"model_version":${JSON.stringify(manifest.version)}`
-    text += `,"id":${JSON.stringify(asked.id ?? requestId)},"parameters":{`
+    text += `,"id":${JSON.stringify(asked.id ?? question.requestId)},"parameters":{`
     if (pick >= 0) {
       text += ID_OPEN
       idOffsets.push(text.length)

@@ -13,7 +13,9 @@ export interface Beside {
   pick: number
   /** The caller's id, which may be none. */
   requestId: string | undefined
-  /** On the clock of the batcher; Infinity for none. */
+  /** When it came, on the clock of the process. */
+  startMs: number
+  /** On the same clock; Infinity for none. */
   deadlineMs: number
 }
 
@@ -35,7 +37,6 @@ export class Question implements Job {
   readonly #serving: Serving
   readonly #beside: Beside
   readonly #reply: Reply
-  readonly #startMs = performance.now()
   #asked: Asked | undefined
   #id: string | undefined
   rows = 0
@@ -75,7 +76,7 @@ export class Question implements Job {
     const { pick } = this.#beside
     const idOffsets: number[] = []
     const text = this.#protocol.write(
-      { asked: this.#asked!, requestId: this.requestId, pick, outputs, firstRow, idOffsets },
+      { asked: this.#asked!, question: this, pick, outputs, firstRow, idOffsets },
       this.#serving,
     )
     this.#answer(200, text, 'ok', this.#facts(text, outputs, firstRow, idOffsets))
@@ -113,7 +114,7 @@ export class Question implements Job {
 
   #count(outcome: Outcome): void {
     const { metrics } = this.#serving
-    metrics.observe(this.#protocol.route, outcome, (performance.now() - this.#startMs) / 1000)
+    metrics.observe(this.#protocol.route, outcome, (performance.now() - this.#beside.startMs) / 1000)
   }
 
   #facts(text: string, outputs: readonly TensorData[], firstRow: number, idOffsets: number[]): Facts {

@@ -1,5 +1,4 @@
 import { log } from '@coalmine/contract/log.ts'
-import { parseManifestObject } from '@coalmine/contract/manifest.ts'
 import type { Deployment, VersionRef } from '@coalmine/core/rollout/deployment.ts'
 import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
 import type { Change, Intent, IntentContext, Refusal } from '@coalmine/core/rollout/intent.ts'
@@ -12,6 +11,7 @@ import { listenerPerProcess, perProcess } from '../per-process.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
 import { Deployments } from './deployments.ts'
+import { EndpointAdmission } from './endpoint-admission.ts'
 import { Fleet } from './fleet.ts'
 import type { Health } from './health.ts'
 import { type Identity, Monitor, type Target } from './monitor.ts'
@@ -64,10 +64,10 @@ export class Control {
   readonly #preparation: Preparation<ControlEndpoint>
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
+  readonly #admission: EndpointAdmission
   readonly #monitor: Monitor
   /** Since the start: another number takes effect at the next one. */
   readonly #processes: number
-  readonly #refusals = new Map<string, string>()
   readonly #listeners = new Set<(event: DeploymentEvent) => void>()
   #config: GatewayConfig
   #idKey: { id: number; secret: string } | undefined
@@ -83,6 +83,7 @@ export class Control {
     this.store = store
     this.#send = send
     this.catalog = new Catalog(config.modelsFolder)
+    this.#admission = new EndpointAdmission(this.catalog)
     this.#fleet = new Fleet(stateFolder)
     this.#monitor = new Monitor({
       admit: (target, identity) => this.#admit(target, identity),
@@ -338,26 +339,10 @@ export class Control {
   }
 
   async #admit(target: Target, identity: Identity): Promise<string | undefined> {
-    const { model, version } = target
-    if (identity !== 'foreign') {
-      const refusal = this.#learn(target, identity)
-      if (refusal && this.#refusals.get(target.id) !== refusal) {
-        log.error('an endpoint was not admitted', { endpoint: target.id, why: refusal })
-        this.#refusals.set(target.id, refusal)
-      }
-      if (!refusal) void this.#serially(() => this.#align())
-      return refusal
-    }
-    if (this.catalog.version(model, version)) return undefined
-    return `it does not say what it serves (no /manifest), and models/${model}/${version} is not here to say it`
-  }
-
-  #learn({ model, version }: Target, { digest, manifest }: Exclude<Identity, 'foreign'>): string | undefined {
-    try {
-      return this.catalog.learn(model, version, digest, parseManifestObject(manifest, '/manifest'))
-    } catch (error) {
-      return (error as Error).message
-    }
+    const refusal = this.#admission.refusal(target, identity)
+    // What it says of its version may be what was waited for.
+    if (refusal === undefined && identity !== 'foreign') void this.#serially(() => this.#align())
+    return refusal
   }
 
   #publish(model: string): void {

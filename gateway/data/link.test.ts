@@ -1,8 +1,9 @@
+import { writeResponseFrame } from '@coalmine/contract/link/response-frame.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_RESILIENCE } from '../resilience.ts'
-import { echoOf, type LinkFault, linkWorker } from '../testing/link-worker.ts'
-import { type Answer, type Asker, Attempt, type Failure } from './attempt.ts'
+import { Caller, nowMs, until } from '../testing/caller.ts'
+import { type LinkFault, linkWorker } from '../testing/link-worker.ts'
 import { Upstream } from './upstream.ts'
 
 type Worker = Awaited<ReturnType<typeof linkWorker>>
@@ -10,55 +11,6 @@ type Worker = Awaited<ReturnType<typeof linkWorker>>
 let worker: Worker
 let upstream: Upstream
 const UPSTREAMS: Upstream[] = []
-const nowMs = () => performance.now()
-
-/** One caller. What became of it is in `outcome`. */
-class Caller implements Asker {
-  readonly protocol = 'v1'
-  readonly path = '/v1/models/churn:predict'
-  readonly traceparent = undefined
-  readonly tracestate = undefined
-  readonly body: Buffer
-  readonly pick: number
-  readonly requestId: string
-  attempt: Attempt | undefined
-  outcome: Answer | Failure | undefined
-  deadCalls = 0
-  readonly done = Promise.withResolvers<Answer | Failure>()
-
-  constructor(number: number, bytes = 100) {
-    this.requestId = `caller-${number}`
-    this.pick = number
-    this.body = Buffer.from(`${number}:${'x'.repeat(bytes)}`)
-  }
-
-  remainingMs(): number {
-    return 5_000
-  }
-
-  ask(alone = false): this {
-    this.attempt = new Attempt(this, upstream, nowMs(), alone)
-    upstream.submit(this.attempt)
-    return this
-  }
-
-  ended(_: Attempt, outcome: Answer | Failure): void {
-    if (outcome === 'dead-call') {
-      this.deadCalls++
-      this.ask(true)
-      return
-    }
-    this.outcome = outcome
-    this.done.resolve(outcome)
-  }
-
-  /** It has the answer to its own body, with its own pick. */
-  get isItsOwn(): boolean {
-    const { outcome } = this
-    if (typeof outcome !== 'object') return false
-    return outcome.body.toString('latin1') === echoOf(this.body, this.pick)
-  }
-}
 
 async function join(resilience = DEFAULT_RESILIENCE) {
   const link = { maxRows: 256, maxBytes: 1024 * 1024 }
@@ -81,14 +33,14 @@ const outcomesOf = (callers: readonly Caller[]) => Promise.all(callers.map(({ do
 
 describe('a link', () => {
   test('sends what comes in one turn of the loop in one call, and gives everybody their own answer', async () => {
-    const callers = many(7).map((one) => one.ask())
+    const callers = many(7).map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
     expect(worker.seen).toEqual({ calls: 1, rows: 7, plain: 0 })
   })
 
   test('cuts many in two, so that worker and gateway work at the same time', async () => {
-    const callers = many(40).map((one) => one.ask())
+    const callers = many(40).map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
     expect(worker.seen).toEqual({ calls: 2, rows: 40, plain: 0 })
@@ -97,11 +49,11 @@ describe('a link', () => {
   test('has two calls under way; what comes meanwhile gathers, and goes when one returns', async () => {
     const held: (() => void)[] = []
     worker.behave(({ answer }) => held.push(answer) > 0)
-    const [first, second] = [new Caller(1).ask(), new Caller(2)]
+    const [first, second] = [new Caller(1).ask(upstream), new Caller(2)]
     await until(() => held.length === 1)
-    second.ask()
+    second.ask(upstream)
     await until(() => held.length === 2)
-    const rest = many(30).map((one) => one.ask())
+    const rest = many(30).map((one) => one.ask(upstream))
     expect(upstream.inFlight).toBe(32)
     held[0]!()
     await first.done.promise
@@ -120,13 +72,13 @@ describe('a link', () => {
       return false
     })
     await join({ ...DEFAULT_RESILIENCE, concurrency: { initial: 1024, min: 4, max: 1024 } })
-    const callers = [...many(600), ...many(200, 12_000)].map((one) => one.ask())
+    const callers = [...many(600), ...many(200, 12_000)].map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
   })
 
   test('leaves a long body alone: those beside it would wait for it', async () => {
-    const long = new Caller(1, 20_000).ask()
+    const long = new Caller(1, 20_000).ask(upstream)
     await long.done.promise
     expect([long.isItsOwn, worker.seen]).toEqual([true, { calls: 0, rows: 0, plain: 1 }])
   })
@@ -137,15 +89,16 @@ describe('a link', () => {
       incoming.socket.once('close', () => aborted.resolve())
       return true
     })
-    const leaving = new Caller(0).ask()
+    const leaving = new Caller(0).ask(upstream)
     leaving.attempt!.cancel()
-    const [one, other] = [new Caller(1).ask(), new Caller(2).ask()]
+    const [one, other] = [new Caller(1).ask(upstream), new Caller(2).ask(upstream)]
     await until(() => worker.seen.calls === 1)
     expect(worker.seen.rows).toBe(2)
     one!.attempt!.cancel()
     other!.attempt!.cancel()
     await aborted.promise
-    expect(upstream.inFlight).toBe(0)
+    // Callers who leave are no fault of the worker's.
+    expect([upstream.inFlight, upstream.counts.deadCalls]).toEqual([0, 0])
   })
 
   test('says of a call of many that broke nothing: each is sent alone, and who breaks that too is known', async () => {
@@ -154,10 +107,9 @@ describe('a link', () => {
       incoming.socket.destroy()
       return true
     })
-    const poison = new Caller(99)
-    Object.assign(poison, { body: Buffer.from('poison') })
-    const callers = many(6).map((one) => one.ask())
-    poison.ask()
+    const poison = new Caller(99, 'poison')
+    const callers = many(6).map((one) => one.ask(upstream))
+    poison.ask(upstream)
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn, deadCalls }) => isItsOwn && deadCalls === 1)).toBe(true)
     // The plain request of this worker does not know poison: alone, it lives.
@@ -170,7 +122,7 @@ describe('a link', () => {
       incoming.socket.destroy()
       return true
     })
-    expect(await new Caller(1).ask().done.promise).toBe('broken')
+    expect(await new Caller(1).ask(upstream).done.promise).toBe('broken')
   })
 
   test('falls back to plain requests where the worker does not know the frame, without a word to the callers', async () => {
@@ -178,10 +130,10 @@ describe('a link', () => {
       outgoing.writeHead(400).end('{"error":"version 1 is unknown"}')
       return true
     })
-    const callers = many(7).map((one) => one.ask())
+    const callers = many(7).map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn, deadCalls }) => isItsOwn && deadCalls === 0)).toBe(true)
-    await new Caller(11).ask().done.promise
+    await new Caller(11).ask(upstream).done.promise
     expect(worker.seen).toMatchObject({ calls: 1, plain: 8 })
   })
 
@@ -192,19 +144,26 @@ describe('a link', () => {
       outgoing.writeHead(503, { 'retry-after': '1' }).end('{"error":"not ready"}')
       return true
     })
-    const callers = many(10).map((one) => one.ask())
+    const callers = many(10).map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
+  })
+
+  test('has less under way at a worker that says of a row that it is overloaded', async () => {
+    worker.behave((call) => overloaded(call))
+    const before = upstream.limit.limit
+    await outcomesOf([new Caller(1).ask(upstream)])
+    expect(upstream.limit.limit).toBeLessThan(before)
   })
 
   test('lets nobody wait longer than the queue allows', async () => {
     await join({ ...DEFAULT_RESILIENCE, queue: { maxWaitMs: 30, max: 5 } })
     worker.behave(() => true)
-    const first = new Caller(1).ask()
+    const first = new Caller(1).ask(upstream)
     await until(() => worker.seen.calls === 1)
-    const second = new Caller(2).ask()
+    const second = new Caller(2).ask(upstream)
     await until(() => worker.seen.calls === 2)
-    const waiting = many(6).map((one) => one.ask())
+    const waiting = many(6).map((one) => one.ask(upstream))
     expect(waiting[5]!.outcome).toBe('busy')
     expect(await outcomesOf(waiting)).toEqual(Array(6).fill('busy'))
     expect(upstream.inFlight).toBe(2)
@@ -214,9 +173,9 @@ describe('a link', () => {
   test('that is closed lets those go that wait, and finishes what is under way', async () => {
     const held: (() => void)[] = []
     worker.behave(({ answer }) => held.push(answer) > 0)
-    const first = new Caller(1).ask()
+    const first = new Caller(1).ask(upstream)
     await until(() => held.length === 1)
-    const waiting = new Caller(2).ask()
+    const waiting = new Caller(2).ask(upstream)
     const closed = UPSTREAMS.pop()!.close()
     expect(waiting.outcome).toBe('refused')
     held[0]!()
@@ -236,7 +195,7 @@ describe('a link', () => {
       once = false
       return fault(call)
     })
-    const callers = many(3).map((one) => one.ask())
+    const callers = many(3).map((one) => one.ask(upstream))
     await outcomesOf(callers)
     expect(callers.every(({ isItsOwn, deadCalls }) => isItsOwn && deadCalls === 1)).toBe(true)
   })
@@ -276,7 +235,7 @@ test('thousands of callers of all sizes, through faults of all kinds, each get t
   while (callers.length < 4_000) {
     for (let i = draw(60); i >= 0; i--) {
       const caller = new Caller(callers.length, draw(10) === 0 ? draw(40_000) : draw(400))
-      callers.push(caller.ask())
+      callers.push(caller.ask(upstream))
       if (draw(20) === 0) setTimeout(() => caller.attempt!.cancel(), draw(5))
     }
     await new Promise((resolve) => (draw(3) === 0 ? setTimeout(resolve, draw(4)) : setImmediate(resolve)))
@@ -301,6 +260,10 @@ function answerFor(call: Parameters<LinkFault>[0]): true {
   return true
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))
+/** Answers every row as a worker whose queue is full. */
+function overloaded({ outgoing, rows, sequence }: Parameters<LinkFault>[0]): true {
+  const none = { rows: 0, row: 0, score: Number.NaN, class: 0xffff, ids: [], computeUs: 1 }
+  const answers = rows.map(() => ({ ...none, status: 503, outcome: 'overloaded' as const, text: '{}' }))
+  outgoing.writeHead(200).end(writeResponseFrame(sequence, answers))
+  return true
 }

@@ -1,6 +1,6 @@
 import { FrameError, LINK_PATH, MAX_ROWS } from '@coalmine/contract/link/frame.ts'
 import { requestFrameBytes, writeRequestFrame } from '@coalmine/contract/link/request-frame.ts'
-import { readResponseFrame } from '@coalmine/contract/link/response-frame.ts'
+import { type LinkAnswer, readResponseFrame } from '@coalmine/contract/link/response-frame.ts'
 import type { Dispatcher } from 'undici'
 import type { LinkLimits } from '../messages.ts'
 import type { Attempt } from './attempt.ts'
@@ -18,13 +18,16 @@ const PAUSE_MS = 20
 
 const HEADERS = ['content-type', 'application/octet-stream']
 
+/** `busy`: all of it, or a row, was not taken; `abandoned`: it says nothing of the worker. */
+export type Returned = 'answered' | 'busy' | 'broken' | 'abandoned'
+
 /** What the link tells its endpoint. */
 export interface LinkListener {
   /** Rows that it may have under way, beside those that are. */
   room(): number
   sent(rows: number): void
   /** A call came back or broke; `ms` is how long it took. */
-  returned(rows: number, ms: number, how: 'answered' | 'busy' | 'broken'): void
+  returned(rows: number, ms: number, how: Returned): void
   /** The worker does not know this version of the frame. */
   unsupported(rows: readonly Attempt[]): void
 }
@@ -114,8 +117,7 @@ export class Link {
     let left = rows.length
     const call = new HttpCall((outcome, code) => {
       const answers = this.#read(rows, sequence, outcome)
-      const how = Array.isArray(answers) ? 'answered' : answers === 'busy' ? 'busy' : 'broken'
-      this.#over(rows.length, sentMs, how)
+      this.#over(rows.length, sentMs, howReturned(answers))
       // The next call goes out before the answers of this one: the worker is not to wait for them.
       if (answers === 'busy') this.#waitAwhile(rows)
       else if (answers === 'unsupported') this.#listener.unsupported(rows)
@@ -128,14 +130,14 @@ export class Link {
     const withdraw = () => {
       if (--left > 0) return
       call.cancel()
-      this.#over(rows.length, sentMs, 'broken')
+      this.#over(rows.length, sentMs, 'abandoned')
       this.wake()
     }
     for (const row of rows) row.held(withdraw)
     call.send(this.#dispatcher, LINK_PATH, HEADERS, writeRequestFrame(sequence, rows))
   }
 
-  #over(rows: number, sentMs: number, how: 'answered' | 'busy' | 'broken'): void {
+  #over(rows: number, sentMs: number, how: Returned): void {
     this.#calls--
     this.#listener.returned(rows, this.#nowMs() - sentMs, how)
   }
@@ -164,4 +166,10 @@ export class Link {
     const outcome = failure === 'refused' || rows.length === 1 ? failure : 'dead-call'
     for (const row of rows) row.settle(outcome, code ?? 'FRAME')
   }
+}
+
+function howReturned(answers: readonly LinkAnswer[] | CallFailure | 'busy' | 'unsupported'): Returned {
+  if (typeof answers !== 'string') return answers.some(({ status }) => status === 503) ? 'busy' : 'answered'
+  if (answers === 'busy') return 'busy'
+  return answers === 'unsupported' ? 'abandoned' : 'broken'
 }

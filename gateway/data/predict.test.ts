@@ -114,6 +114,17 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
     }
   })
 
+  test.each([
+    ['nested too deep', '['.repeat(400), /nested more than 32 levels/],
+    ['with too many keys', `{${'"a":1,'.repeat(150)}`, /more than/],
+  ])('a request %s is not read for a foreign server', async (_, text, error) => {
+    route({ own: false, limits: { jsonKeys: 1, instances: 100 } })
+    const { status, body } = await call('POST', '/v1/models/churn:predict', { body: text })
+    expect([status, JSON.parse(body)]).toEqual([400, { error: expect.stringMatching(error) }])
+    expect(stable.requests).toHaveLength(0)
+    expect(plane.recorder.snapshot().unrouted).toEqual([{ reason: 'json-limits', count: 1 }])
+  })
+
   test('the configured share of the requests goes to the canary', async () => {
     route({ weightBp: 2_500 })
     for (let i = 0; i < 200; i++) await predict()

@@ -1,4 +1,5 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import { jsonLimitFault } from '@coalmine/contract/json-limits.ts'
 import { admit, requestIdOf } from './admission.ts'
 import type { Protocol } from './answer-check.ts'
 import type { DataPlane } from './data-plane.ts'
@@ -44,6 +45,8 @@ export function predict(
       )
     }
     const drawnBy = routeNow(plane, route, pin)
+    const fault = drawnBy.jsonLimits && jsonLimitFault(body, drawnBy.jsonLimits)
+    if (fault !== undefined) return refuse(400, 'json-limits', fault)
     new Prediction({ plane, exchange, route: drawnBy, protocol, pin, requestId, timeoutMs, body }).start()
   })
 }

@@ -1,4 +1,5 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import { type JsonLimits, withRecords } from '@coalmine/contract/json-limits.ts'
 import { modelMetadata } from '@coalmine/contract/model-metadata.ts'
 import { versionFingerprint } from '@coalmine/contract/prediction-id.ts'
 import type { Arm, RoutingTable } from '@coalmine/core/routing/table.ts'
@@ -65,6 +66,8 @@ export class ModelRoute {
   readonly freshAtMs: number
   /** While a rollout runs. */
   readonly running: RunningTrial | undefined
+  /** Of requests that the gateway reads itself; undefined where workers of ours alone read them, with their own. */
+  readonly jsonLimits: JsonLimits | undefined
   readonly #stable: Served
   readonly #canary: Served
   readonly #pools: Readonly<Record<Arm, string>>
@@ -79,6 +82,7 @@ export class ModelRoute {
     this.path = { v1: `/v1/models/${message.model}:predict`, v2: `/v2/models/${message.model}/infer` }
     this.freshAtMs = freshAtMs
     this.running = running
+    this.jsonLimits = message.endpoints.every(({ own }) => own) ? undefined : jsonLimitsOf(message)
     const { stable, canary = stable } = message.table
     this.#stable = this.#version(stable)
     this.#canary = this.#version(canary)
@@ -127,6 +131,11 @@ export class ModelRoute {
       throw new Error(`table of ${this.model} names version ${version}, which it does not describe`)
     return served
   }
+}
+
+function jsonLimitsOf({ limits, versions }: TableMessage): JsonLimits {
+  const fields = Math.max(...versions.map(({ manifest }) => manifest.inputs.length))
+  return withRecords({ depth: limits.jsonDepth, keys: limits.jsonKeys }, limits.instances, fields)
 }
 
 function cookie(header: string | undefined, name: string): string | undefined {

@@ -1,40 +1,13 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DEFAULT_RESILIENCE } from '../resilience.ts'
+import { Caller, nowMs, until } from '../testing/caller.ts'
 import { answering, upstream as startServer } from '../testing/upstream.ts'
-import { type Answer, type Asker, Attempt, type Failure } from './attempt.ts'
 import { Upstream } from './upstream.ts'
 
 type Server = Awaited<ReturnType<typeof startServer>>
 
 let server: Server
 let upstream: Upstream
-const nowMs = () => performance.now()
-
-class Caller implements Asker {
-  readonly protocol = 'v1'
-  readonly path = '/v1/models/churn:predict'
-  readonly traceparent = undefined
-  readonly tracestate = undefined
-  readonly body = Buffer.from('{}')
-  readonly pick = 1
-  readonly requestId = 'a'
-  readonly done = Promise.withResolvers<Answer | Failure>()
-  attempt: Attempt | undefined
-
-  remainingMs(): number {
-    return 5_000
-  }
-
-  ask(): this {
-    this.attempt = new Attempt(this, upstream, nowMs())
-    upstream.submit(this.attempt)
-    return this
-  }
-
-  ended(_: Attempt, outcome: Answer | Failure): void {
-    this.done.resolve(outcome)
-  }
-}
 
 beforeEach(async () => {
   server = await startServer(answering({}))
@@ -46,10 +19,7 @@ afterEach(async () => {
   await upstream.close()
 })
 
-const many = (count: number) => Array.from({ length: count }, () => new Caller().ask())
-const until = async (isTrue: () => boolean) => {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve))
-}
+const many = (count: number) => Array.from({ length: count }, () => new Caller(1).ask(upstream))
 
 test('no more requests are under way than there may be connections; the others wait for one', async () => {
   const held: (() => void)[] = []

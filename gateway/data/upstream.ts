@@ -158,7 +158,7 @@ export class Upstream implements Candidate {
     returned: (rows, ms, how) => {
       if (how === 'answered') this.limit.sample(ms, this.#requests + this.#rows)
       else if (how === 'busy') this.limit.dropped()
-      else this.counts.deadCalls++
+      else if (how === 'broken') this.counts.deadCalls++
       this.#rows -= rows
       this.#next()
     },

@@ -1,3 +1,5 @@
+import { CollectedBytes } from './collected-bytes.ts'
+
 /** A chunk's size line with its extensions, and all trailers, are no longer than this. */
 const LINE_BYTES_MAX = 256
 const TRAILER_BYTES_MAX = 8_192
@@ -16,8 +18,7 @@ export type ChunkedState = 'more' | 'done' | 'broken'
  * Reads a body in chunks (RFC 9112, 7.1), however its bytes are cut into packets. Trailers are checked and dropped.
  */
 export class ChunkedBody {
-  readonly chunks: Buffer[] = []
-  bytes = 0
+  readonly data = new CollectedBytes()
   #part: 'size' | 'data' | 'data-end' | 'trailer' = 'size'
   #left = 0
   #line = ''
@@ -29,8 +30,7 @@ export class ChunkedBody {
     while (at < packet.length) {
       if (this.#part === 'data') {
         const end = Math.min(packet.length, at + this.#left)
-        this.chunks.push(packet.subarray(at, end))
-        this.bytes += end - at
+        this.data.add(packet.subarray(at, end))
         this.#left -= end - at
         at = end
         if (this.#left === 0) this.#part = 'data-end'

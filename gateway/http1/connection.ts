@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { ChunkedBody } from './chunked.ts'
+import { CollectedBytes } from './collected-bytes.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { parseHead, type RequestHead } from './request-head.ts'
 import type { ListenerSettings } from './settings.ts'
@@ -49,7 +50,7 @@ export class Connection {
   #bodyDone: BodyDone | undefined
   #bodyMax = 0
   #bodyLeft = 0
-  #chunks: Buffer[] | undefined
+  #collected: CollectedBytes | undefined
   #chunked: ChunkedBody | undefined
   #reading = false
   /** Bytes have come, so a client that opened it in reserve has not. */
@@ -163,7 +164,7 @@ export class Connection {
     this.#bodyDone = done
     this.#bodyMax = bytesMax
     if (head.contentLength < 0) this.#chunked = new ChunkedBody()
-    else this.#chunks = []
+    else this.#collected = new CollectedBytes()
     if (head.expectsContinue && this.#unread.length === 0) this.#write('HTTP/1.1 100 Continue\r\n\r\n')
     const come = this.#unread
     this.#unread = EMPTY
@@ -173,11 +174,11 @@ export class Connection {
   #readBody(packet: Buffer): void {
     if (this.#chunked !== undefined) return this.#readChunked(this.#chunked, packet)
     const part = packet.length > this.#bodyLeft ? packet.subarray(0, this.#bodyLeft) : packet
-    this.#chunks!.push(part)
+    this.#collected!.add(part)
     this.#bodyLeft -= part.length
     if (this.#bodyLeft > 0) return
-    const body = Buffer.concat(this.#chunks!)
-    this.#chunks = undefined
+    const body = this.#collected!.whole()
+    this.#collected = undefined
     this.#bodyEnded(body, packet.subarray(part.length))
   }
 
@@ -187,11 +188,11 @@ export class Connection {
       this.#refuse(400, 'not a proper HTTP request: a body in chunks that are none')
       return
     }
-    if (chunked.bytes > this.#bodyMax) return this.#bodyEnded('too large', EMPTY)
+    if (chunked.data.length > this.#bodyMax) return this.#bodyEnded('too large', EMPTY)
     if (state === 'more') return
     this.#chunked = undefined
     this.#bodyLeft = 0
-    this.#bodyEnded(Buffer.concat(chunked.chunks), packet.subarray(used))
+    this.#bodyEnded(chunked.data.whole(), packet.subarray(used))
   }
 
   #bodyEnded(body: Buffer | 'too large', rest: Buffer): void {
@@ -267,12 +268,13 @@ export class Connection {
     if (this.#phase === 'closed') return
     const exchange = this.#exchange
     const done = this.#bodyDone
-    const wasLingering = this.#phase === 'lingering'
     this.#phase = 'closed'
     this.#exchange = undefined
     this.#bodyDone = undefined
-    // What was said last is still on its way to a client that has said its own last.
-    if (!wasLingering || this.socket.writableLength === 0) this.socket.destroy()
+    // A client that has ended its own side may still be reading the answer before.
+    const isOpen = exchange !== undefined || done !== undefined
+    if (isOpen || this.socket.writableLength === 0) this.socket.destroy()
+    else this.socket.end()
     if (done !== undefined) done('gone')
     else exchange?.left()
   }

@@ -1,24 +1,13 @@
-import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import { SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
-import { seededRandom } from '@coalmine/core/routing/random.ts'
-import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { raw } from '../testing/raw-client.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { listenHttp1 } from './listen.ts'
 import { Http1Server } from './server.ts'
 import { DEFAULT_LISTENER } from './settings.ts'
 
-/** What a server made of one request. */
-interface Seen {
-  method: string
-  target: string
-  headers: string[]
-  body: string
-}
-
 const BODY_MAX = 100
-let seen: Seen[]
+/** Bodies of the requests that were served. */
+let seen: string[]
 let refused: number[]
 let gone: number
 let isClosing: boolean
@@ -30,13 +19,12 @@ let server: Http1Server
 
 /** Answers each request with its own body. */
 function serve(exchange: Http1Exchange): void {
-  const { method, target, names, values } = exchange.head
+  const { target } = exchange.head
   exchange.onGone(() => gone++)
   exchange.readBody(BODY_MAX, (body) => {
     if (body === 'gone') return void gone++
     if (body === 'too large') return exchange.answer(413, [], 'too large')
-    const headers = names.map((name, i) => `${name}:${values[i]}`).sort()
-    seen.push({ method, target, headers, body: body.toString('latin1') })
+    seen.push(body.toString('latin1'))
     if (hold !== undefined) return hold(exchange)
     exchange.answer(200, ['x-target', target.slice(0, 20)], `[${body.toString('latin1')}]`)
   })
@@ -58,22 +46,6 @@ beforeEach(() => {
   server.settings = DEFAULT_LISTENER
 })
 
-/** A raw connection; `text` resolves with all that came, once it is closed. */
-function raw(to = port) {
-  let text = ''
-  const socket = connect(to, '127.0.0.1')
-  socket.setNoDelay(true)
-  socket.on('data', (chunk) => {
-    text += chunk.toString('latin1')
-  })
-  socket.on('error', () => {})
-  const closed = new Promise<string>((resolve) => socket.on('close', () => resolve(text)))
-  const until = async (end: string) => {
-    while (!text.endsWith(end)) await new Promise((resolve) => socket.once('data', resolve))
-    return text
-  }
-  return { socket, closed, until, received: () => text }
-}
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 const post = (body: string, more = '') =>
   `POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`
@@ -81,7 +53,7 @@ const LAST = 'Connection: close\r\n'
 
 describe('a connection', () => {
   test('carries requests one after another, also when they come at once, each with its answer in turn', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(Array.from({ length: 99 }, (_, i) => post(`${i}`)).join('') + post('99', LAST))
     const text = await closed
     expect(text.match(/\[\d+\]/g)).toEqual(Array.from({ length: 100 }, (_, i) => `[${i}]`))
@@ -89,7 +61,7 @@ describe('a connection', () => {
   })
 
   test('reads a body in chunks, with trailers that nobody reads', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(
       `POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n`,
     )
@@ -107,14 +79,14 @@ describe('a connection', () => {
     ['a trailer that is none', '0\r\nnothing\r\n\r\n'],
     ['trailers without end', `0\r\n${'X-A: 1\r\n'.repeat(2_000)}`],
   ])('refuses chunks with %s', async (_, chunks) => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(`POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)
     expect(statuses(await closed)).toEqual([400])
     expect(seen).toEqual([])
   })
 
   test('refuses in JSON what is no request, and closes', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(`${post('a')}GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n${post('b')}`)
     const text = await closed
     expect(statuses(text)).toEqual([200, 400])
@@ -129,19 +101,19 @@ describe('a connection', () => {
     [400, 'GET / HTTP/1.1\nHost: h\n\n'],
     [400, '\x16\x03\x01\x02\x00\r\n\r\n'],
   ])('answers %i to what goes on and on or is something else', async (status, text) => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(text)
     expect(statuses(await closed)).toEqual([status])
   })
 
   test('is told to go on with a body it announced, and not with one that is too large', async () => {
-    const one = raw()
+    const one = raw(port)
     one.socket.write('POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n')
     await one.until('HTTP/1.1 100 Continue\r\n\r\n')
     one.socket.write('abc')
     await one.until('[abc]')
     one.socket.destroy()
-    const other = raw()
+    const other = raw(port)
     other.socket.write(
       'POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n',
     )
@@ -152,17 +124,36 @@ describe('a connection', () => {
     ['a length', `POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nabc`],
     ['chunks', `POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n${'x'.repeat(200)}`],
   ])('that sends too much, with %s, has its answer at once and is closed', async (_, text) => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(text)
     expect(statuses(await closed)).toEqual([413])
     expect(seen).toEqual([])
   })
 
+  test('reads what comes byte by byte, and keeps one piece of it', async () => {
+    const text = 'x'.repeat(80)
+    const { socket, closed } = raw(port)
+    socket.write('POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n')
+    socket.write(`${'1\r\nx\r\n'.repeat(80)}0\r\n\r\n${post('next', LAST)}`)
+    expect((await closed).match(/\[\w+\]/g)).toEqual([`[${text}]`, '[next]'])
+  })
+
+  test('gives a client that has ended its side the rest of the answer it has', async () => {
+    hold = (exchange) => exchange.answer(200, [], 'x'.repeat(8 * 1024 * 1024))
+    const { socket, closed } = raw(port)
+    socket.pause()
+    socket.write(post('a'))
+    while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    socket.end()
+    socket.resume()
+    expect((await closed).length).toBeGreaterThan(8 * 1024 * 1024)
+  })
+
   test('of HTTP/1.0 is closed, unless its client asks to keep it', async () => {
-    const once = raw()
+    const once = raw(port)
     once.socket.write('GET / HTTP/1.0\r\n\r\n')
     expect(await once.closed).toMatch(/connection: close\r\n\r\n\[\]$/)
-    const kept = raw()
+    const kept = raw(port)
     kept.socket.write('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
     expect(await kept.until('[]')).toContain('connection: keep-alive')
     kept.socket.write('GET / HTTP/1.0\r\n\r\n')
@@ -170,13 +161,13 @@ describe('a connection', () => {
   })
 
   test('gives HEAD the length and no body', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(`HEAD / HTTP/1.1\r\nHost: h\r\n${LAST}\r\n`)
     expect(await closed).toMatch(/content-length: 2\r\nconnection: close\r\n\r\n$/)
   })
 
   test('does not upgrade: the request is answered as it stands', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(`GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n`)
     expect(statuses(await closed)).toEqual([200])
   })
@@ -184,7 +175,7 @@ describe('a connection', () => {
   test('whose client leaves says so to whoever still works for it, once', async () => {
     const asked = Promise.withResolvers<void>()
     hold = () => asked.resolve()
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(post('a'))
     await asked.promise
     socket.end()
@@ -193,7 +184,7 @@ describe('a connection', () => {
   })
 
   test('whose client leaves in the middle of its body is over', async () => {
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write('POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc')
     while (server.connections === 0) await new Promise((resolve) => setImmediate(resolve))
     socket.end()
@@ -202,12 +193,12 @@ describe('a connection', () => {
   })
 
   test('above the most there may be is dropped, and counted', async () => {
-    const first = raw()
+    const first = raw(port)
     first.socket.write(post('a'))
     await first.until('[a]')
     server.settings = { ...DEFAULT_LISTENER, connectionsMax: 1 }
     const dropped = server.dropped
-    expect(await raw().closed).toBe('')
+    expect(await raw(port).closed).toBe('')
     expect(server.dropped).toBe(dropped + 1)
     first.socket.write(post('b', LAST))
     expect(statuses(await first.closed)).toEqual([200, 200])
@@ -215,7 +206,7 @@ describe('a connection', () => {
 
   test('is closed with its answer by a process that ends', async () => {
     isClosing = true
-    const { socket, closed } = raw()
+    const { socket, closed } = raw(port)
     socket.write(post('a'))
     expect(await closed).toMatch(/connection: close\r\n\r\n\[a\]$/)
   })
@@ -225,7 +216,7 @@ describe('a client that takes its time', () => {
   const begun = async (text: string) => {
     const turn = () => new Promise((resolve) => setImmediate(resolve))
     while (server.connections > 0) await turn()
-    const client = raw()
+    const client = raw(port)
     while (server.connections === 0) await turn()
     if (text !== '') client.socket.write(text)
     return client
@@ -278,127 +269,3 @@ describe('a client that takes its time', () => {
     expect((await client.closed).length).toBeLessThan(8 * 1024 * 1024)
   })
 })
-
-test('however the bytes are cut into packets, the requests are the same', async () => {
-  const text =
-    `\r\n${post('one')}POST /b HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1;e\r\nc\r\n0\r\nt: 1\r\n\r\n` +
-    `GET /c?d=e HTTP/1.1\r\nHost: h\r\n\r\n${post('', LAST)}`
-  const send = async (cuts: readonly number[]) => {
-    seen = []
-    const { socket, closed } = raw()
-    let from = 0
-    for (const at of [...new Set(cuts), text.length].sort((a, b) => a - b)) {
-      await new Promise<void>((resolve) => socket.write(text.slice(from, at), () => resolve()))
-      from = at
-    }
-    await closed
-    return seen
-  }
-  const whole = await send([])
-  expect(whole.map(({ target, body }) => [target, body])).toEqual([
-    ['/a', 'one'],
-    ['/b', 'abc'],
-    ['/c?d=e', ''],
-    ['/a', ''],
-  ])
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(text.length), { maxLength: 12 }), async (cuts) => {
-      expect(await send(cuts)).toEqual(whole)
-    }),
-    { numRuns: 60 },
-  )
-})
-
-/**
- * The same bytes to Node's own parser and to ours: what we take for requests it must take for the same ones. It takes
- * more than we do, and that is a list above.
- */
-test('what is taken for a request is one for Node too, and the same', async () => {
-  const seed = process.env.SEED ?? `${Date.now()}`
-  console.log(`seed ${seed}`)
-  const random = seededRandom(Buffer.from(seed.padEnd(16, '.').slice(0, 16)))
-  const draw = (below: number) => random() % below
-  const theirs: Seen[] = []
-  const node = createServer(SERVER_OPTIONS, (incoming, outgoing) => {
-    const chunks: Buffer[] = []
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-    incoming.on('end', () => {
-      theirs.push(seenByNode(incoming, Buffer.concat(chunks)))
-      outgoing.end('[]')
-    })
-  })
-  await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
-  const nodePort = (node.address() as AddressInfo).port
-  const samples = [
-    post('abc', LAST),
-    `POST /b HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n2\r\nab\r\n0\r\n\r\n`,
-    `GET /c?d=e HTTP/1.0\r\nX-A: 1\r\n\r\n`,
-    `${post('first')}GET http://h/x HTTP/1.1\r\nHost: h\r\n${LAST}\r\n`,
-  ]
-  const pieces = [
-    '\r\n',
-    '\n',
-    '\r',
-    ' ',
-    '\t',
-    ':',
-    ',',
-    '0',
-    '-',
-    '+',
-    ';',
-    '\0',
-    '\x7f',
-    '\xff',
-    'chunked',
-    'Host: g\r\n',
-    'Content-Length: 3\r\n',
-    'Transfer-Encoding: chunked\r\n',
-    'HTTP/1.1',
-  ]
-  const mutate = (text: string) => {
-    let next = text
-    for (let i = draw(3); i >= 0; i--) {
-      const at = draw(next.length + 1)
-      const piece = pieces[draw(pieces.length)]!
-      const cut = draw(3) === 0 ? draw(4) : 0
-      next = next.slice(0, at) + (draw(4) === 0 ? '' : piece) + next.slice(at + cut)
-    }
-    return next
-  }
-  let accepted = 0
-  for (let i = 0; i < Number(process.env.FUZZ_RUNS ?? 600); i++) {
-    const text = mutate(samples[draw(samples.length)]!)
-    seen = []
-    theirs.length = 0
-    await Promise.all([finished(raw(), text), finished(raw(nodePort), text)])
-    accepted += seen.length
-    const ours = seen.map((one) => JSON.stringify(one))
-    const their = theirs.map((one) =>
-      JSON.stringify({ ...one, target: one.target.replace(/^http:\/\/h(?=\/)/i, '') }),
-    )
-    expect(their.slice(0, ours.length), JSON.stringify(text)).toEqual(ours)
-  }
-  expect(accepted).toBeGreaterThan(50)
-  node.closeAllConnections()
-  node.close()
-}, 60_000)
-
-/** Sends all of it and our end: whoever still waits for more gives up then. */
-async function finished({ socket, closed }: ReturnType<typeof raw>, text: string): Promise<void> {
-  socket.write(text, 'latin1')
-  endSoon(socket)
-  await closed
-}
-
-/** The answers to what was whole come before the end is looked at. */
-function endSoon(socket: Socket): void {
-  setTimeout(() => socket.end(), 3)
-}
-
-function seenByNode({ method, url, rawHeaders }: IncomingMessage, body: Buffer): Seen {
-  const headers: string[] = []
-  for (let i = 0; i < rawHeaders.length; i += 2)
-    headers.push(`${rawHeaders[i]!.toLowerCase()}:${rawHeaders[i + 1]}`)
-  return { method: method!, target: url!, headers: headers.sort(), body: body.toString('latin1') }
-}

@@ -11,7 +11,14 @@ import { dataServer } from '../data/data-server.ts'
 import { DEFAULT_OVERLOAD } from '../data/overload.ts'
 import { listenHttp1 } from '../http1/listen.ts'
 import { DEFAULT_LISTENER } from '../http1/settings.ts'
-import type { DeltaMessage, Endpoint, EndpointEvent, Trial, TrippedMessage } from '../messages.ts'
+import type {
+  DeltaMessage,
+  Endpoint,
+  EndpointEvent,
+  ModelLimits,
+  Trial,
+  TrippedMessage,
+} from '../messages.ts'
 import { unpackFlush } from '../packed-flush.ts'
 import { DEFAULT_RESILIENCE, type Resilience } from '../resilience.ts'
 import { answering, upstream } from './upstream.ts'
@@ -80,7 +87,7 @@ interface Routing {
   affinity?: { header: string } | { cookie: string }
   stableHealthy?: boolean
   canaryHealthy?: boolean
-  limits?: Partial<{ timeoutMs: number; bodyBytes: number }>
+  limits?: Partial<ModelLimits>
   /** A rollout runs; what is left out is as in TRIAL. */
   trial?: Partial<Trial>
   baselineBp?: number

@@ -4,7 +4,11 @@ import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
 import { fleet } from './fleet.ts'
-import { gateway } from './gateway.ts'
+import { connections } from './gateway/connections.ts'
+import { cores } from './gateway/cores.ts'
+import { echo } from './gateway/echo.ts'
+import { growth } from './gateway/growth.ts'
+import { sizes } from './gateway/sizes.ts'
 import { machineLine } from './machine.ts'
 import { recording } from './recording.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
@@ -27,7 +31,11 @@ export interface Benchmark {
 
 const BENCHMARKS: Record<string, Benchmark> = {
   worker,
-  gateway,
+  gateway: echo,
+  'gateway-sizes': sizes,
+  'gateway-growth': growth,
+  'gateway-cores': cores,
+  'gateway-connections': connections,
   serving,
   start,
   routing,
@@ -60,7 +68,7 @@ async function main(args: string[]): Promise<number> {
   const { name, quick, jsonFile, seed } = parseArguments(args, Object.keys(BENCHMARKS))
   if (name === undefined) {
     console.log('npm run bench -- NAME [--quick] [--seed TEXT] [--json FILE]\n')
-    for (const [name, { says }] of Object.entries(BENCHMARKS)) console.log(`  ${name.padEnd(11)}${says}`)
+    for (const [name, { says }] of Object.entries(BENCHMARKS)) console.log(`  ${name.padEnd(21)}${says}`)
     return 0
   }
   const machine = machineLine()

@@ -1,9 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
-import { stringify } from 'yaml'
 import { type Child, children, freePort } from './children.ts'
+import { ROOT, startCoalmine } from './gateway/coalmine.ts'
 import { assertGoldenAnswers } from './load/golden-answers.ts'
 import { drawRecords, predictBodies } from './load/records.ts'
 import { type Load, load } from './load/wrk.ts'
@@ -24,7 +24,6 @@ export const serving: Benchmark = {
   run,
 }
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FASTAPI = fileURLToPath(new URL('./peers/fastapi_worker.py', import.meta.url))
 const MODEL = 'churn'
 const VERSION = '1.0.0'
@@ -78,7 +77,9 @@ async function startPeers(python: string, folder: string): Promise<Peer[]> {
   )
   for (const processes of [1, 2]) {
     const port = await freePort()
-    const server = await startGateway(join(folder, `${processes}`), port, processes)
+    const models = { [MODEL]: { initial: VERSION, runtime: 'process' } }
+    const own = join(folder, `${processes}`)
+    const server = await startCoalmine({ folder: own, port, models, processes, place: 'anywhere' })
     await add(`Coalmine, ${processes} process${processes > 1 ? 'es' : ''}`, port, server, '/readyz')
   }
   const proxy = await freePort()
@@ -90,22 +91,6 @@ async function startPeers(python: string, folder: string): Promise<Peer[]> {
 
 const spawn = (name: string, command: string[]) =>
   children.spawn(name, command, undefined, { cwd: ROOT, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } })
-
-/** As it is shipped: supervisor, control, data processes, and a worker of its own. */
-async function startGateway(folder: string, port: number, processes: number): Promise<Child> {
-  const [admin, metrics] = [await freePort(), await freePort()]
-  const config = {
-    listen: { data: `127.0.0.1:${port}`, admin: `127.0.0.1:${admin}`, metrics: `127.0.0.1:${metrics}` },
-    processes,
-    store: `sqlite:${join(folder, 'coalmine.db')}`,
-    modelsFolder: join(ROOT, 'models'),
-    models: { [MODEL]: { initial: VERSION, runtime: 'process' } },
-  }
-  await mkdir(join(folder, 'config'), { recursive: true })
-  const file = join(folder, 'config', 'gateway.yaml')
-  await writeFile(file, stringify(config))
-  return spawn(`Coalmine ${processes}`, [process.execPath, 'gateway/main.ts', '--config', file])
-}
 
 function report(
   peers: readonly Peer[],

@@ -6,6 +6,7 @@ import { NoVerdict } from './report.ts'
 const INSTALL = {
   wrk: 'apt-get install wrk',
   nginx: 'apt-get install nginx-light',
+  haproxy: 'apt-get install haproxy',
   python3: 'apt-get install python3-venv',
 } as const
 

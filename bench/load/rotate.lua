@@ -1,5 +1,5 @@
 -- wrk's script: POSTs the lines of a file in turn and prints what was measured as one line of JSON.
---   wrk -s rotate.lua URL -- BODIES_FILE
+--   wrk -s rotate.lua URL -- BODIES_FILE [HEADER VALUE ...]
 
 local requests = {}
 local nth = 0
@@ -7,6 +7,9 @@ local nth = 0
 function init(args)
   wrk.method = "POST"
   wrk.headers["content-type"] = "application/json"
+  for i = 2, #args, 2 do
+    wrk.headers[args[i]] = args[i + 1]
+  end
   for line in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format(nil, nil, nil, line)
   end

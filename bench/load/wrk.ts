@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { hostUse } from '../fleet/host-use.ts'
 import { cpuMs, isPinned, pinned, serverCoreMs } from '../machine.ts'
 import { NoVerdict } from '../report.ts'
 import { median } from '../rounds.ts'
@@ -13,8 +14,12 @@ export interface LoadPlan {
   /** Requests in flight. */
   connections: number
   durationS: number
+  /** Sent with every request beside the body's type. */
+  headers?: Readonly<Record<string, string>>
   /** The process group whose processor time is counted; undefined leaves it NaN. */
   serverGroup?: number
+  /** Counted instead of a whole group. */
+  serverPids?: readonly number[]
   /** Not on a core of its own. */
   anywhere?: boolean
 }
@@ -38,16 +43,19 @@ export async function load({
   bodiesFile,
   connections,
   durationS,
+  headers = {},
   serverGroup,
+  serverPids,
   anywhere = false,
 }: LoadPlan): Promise<Load> {
   const [program, ...args] = [
     ...(anywhere ? [] : pinned('load')),
     ...[tool('wrk'), '--threads', '1', '--connections', `${connections}`, '--duration', `${durationS}s`],
     ...['--timeout', '5s', '--script', SCRIPT, url, '--', bodiesFile],
+    ...Object.entries(headers).flat(),
   ]
   const spent = () => ({
-    serverMs: serverGroup === undefined ? Number.NaN : cpuMs(serverGroup),
+    serverMs: serverMs(serverGroup, serverPids),
     coreMs: serverCoreMs(),
     wallMs: performance.now(),
   })
@@ -60,8 +68,8 @@ export async function load({
   })
   process.off('exit', interrupt)
   const after = spent()
-  const serverMs = after.serverMs - before.serverMs
-  const othersMs = after.coreMs - before.coreMs - serverMs
+  const spentMs = after.serverMs - before.serverMs
+  const othersMs = after.coreMs - before.coreMs - spentMs
   const measured = /^measured (.+)$/m.exec(stdout)?.[1]
   if (measured === undefined) throw new NoVerdict(`wrk said nothing of use about ${url}:\n${stdout}`)
   const { requests, durationUs, p50Us, p99Us, refused, broken } = JSON.parse(measured)
@@ -74,9 +82,14 @@ export async function load({
     requestsPerS: requests / (durationUs / 1e6),
     p50Ms: p50Us / 1000,
     p99Ms: p99Us / 1000,
-    cpuUsPerRequest: (serverMs * 1000) / requests,
+    cpuUsPerRequest: (spentMs * 1000) / requests,
     othersPercent: (100 * Math.max(0, othersMs)) / (after.wallMs - before.wallMs),
   }
+}
+
+function serverMs(group: number | undefined, pids: readonly number[] | undefined): number {
+  if (pids !== undefined) return hostUse(pids).cpuSeconds * 1000
+  return group === undefined ? Number.NaN : cpuMs(group)
 }
 
 /** Above this share others' work is in the figures. */

@@ -13,10 +13,11 @@ import { DEFAULT_RESILIENCE } from '../../gateway/resilience.ts'
 /**
  * One data process of the gateway as it is, but for its supervisor: it listens itself, is told its table once and has
  * nobody to report to. The canary gets 5 %; with a rollout the baseline gets as much, and first attempts are recorded.
+ * OTHERS are rollouts of so many models beside it.
  *
- *     node data-plane.ts PORT STABLE_ORIGIN CANARY_ORIGIN split|rollout
+ *     node data-plane.ts PORT STABLE_ORIGIN CANARY_ORIGIN split|rollout [OTHERS]
  */
-const [port, stable, canary, mode] = process.argv.slice(2)
+const [port, stable, canary, mode, others = '0'] = process.argv.slice(2)
 const MODEL = 'churn'
 const WEIGHT_BP = 500
 const FLUSH_MS = 200
@@ -39,26 +40,27 @@ const versions = await Promise.all(
     return { version, digest: `sha256:${manifest.sha256}`, manifest }
   }),
 )
-const edges = thresholds(WEIGHT_BP, mode === 'rollout' ? WEIGHT_BP : 0)
+const otherModels = Array.from({ length: Number(others) }, (_, i) => `other-${i}`)
 // A delta is made into text on its way to the supervisor.
 const plane = new DataPlane({ report: (message) => void JSON.stringify(message) })
 plane.apply({
   kind: 'models',
-  models: [MODEL],
+  models: [MODEL, ...otherModels],
   idKey: { id: 1, secret: Buffer.alloc(32, 1).toString('base64') },
   epochOffsetMs: 0,
   listener: DEFAULT_LISTENER,
   overload: DEFAULT_OVERLOAD,
 })
 const endpoint = { healthy: true, own: false }
-const confirm = () =>
+const confirmOne = (model: string, rollout: boolean) => {
+  const edges = thresholds(WEIGHT_BP, rollout ? WEIGHT_BP : 0)
   plane.apply({
     kind: 'table',
-    model: MODEL,
+    model,
     table: {
-      ...{ model: MODEL, serial: 1, revision: 1, salt: `${MODEL}/1`, counting: true },
+      ...{ model, serial: 1, revision: 1, salt: `${model}/1`, counting: true },
       ...{ stable: '1.0.0', canary: '1.1.0', weightBp: WEIGHT_BP },
-      baselineBp: mode === 'rollout' ? WEIGHT_BP : 0,
+      baselineBp: rollout ? WEIGHT_BP : 0,
       ...edges,
       stratum: probabilities(edges),
     },
@@ -70,8 +72,13 @@ const confirm = () =>
     ],
     limits: { timeoutMs: 10_000, bodyBytes: 1024 * 1024, instances: 1024, jsonDepth: 32, jsonKeys: 10_000 },
     resilience: DEFAULT_RESILIENCE,
-    ...(mode === 'rollout' && { trial }),
+    ...(rollout && { trial }),
   })
+}
+const confirm = () => {
+  confirmOne(MODEL, mode === 'rollout')
+  for (const model of otherModels) confirmOne(model, true)
+}
 confirm()
 setInterval(confirm, 5_000)
 setInterval(() => plane.flush(), FLUSH_MS)

@@ -40,7 +40,7 @@ beforeAll(async () => {
   console.log(`seed ${SEED}`)
   gateway = await Gateway.start({
     models: `  churn: { initial: 1.0.0, runtime: process }
-listener: { connections: ${CONNECTIONS}, headersTimeout: ${HEADERS_TIMEOUT_S}s, requestTimeout: 4s, writeTimeout: 4s }`,
+listener: { connections: ${CONNECTIONS}, headersTimeout: ${HEADERS_TIMEOUT_S}s, requestTimeout: 4s, keepAliveTimeout: 4s, writeTimeout: 4s }`,
   })
   pids = gateway.children('data/main.ts')
 })
@@ -271,12 +271,11 @@ test('two thousand mutated requests: each is answered or cut in time, none is a 
     return mutated(draw(3) === 0 ? others[draw(2)]! : request(body, { path, ...LAST }), draw)
   }
   const seen: Record<string, number> = {}
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 2; round++) {
     const texts = await Promise.all(
-      Array.from({ length: 50 }, () => {
+      Array.from({ length: 1_000 }, () => {
         const { socket, closed } = raw(gateway.ports.data)
-        // Half closed, so that what lost its end is not waited for.
-        socket.end(drawn())
+        socket.write(drawn())
         return closed
       }),
     )

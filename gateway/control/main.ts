@@ -2,6 +2,7 @@ import { log } from '@coalmine/contract/log.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
+import { onCrash } from '../crash.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
 import { stateFolderOf } from '../state-folder.ts'
@@ -21,6 +22,7 @@ const send = (message: DownMessage | ControlRequest) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
   if (process.connected) process.send?.(message, () => {})
 }
+onCrash()
 const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
 const config = await orFatal(() => loadConfig(source.file, source.text, source.env, source.policies))

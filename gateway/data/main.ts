@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { droppedLogLines, log } from '@coalmine/contract/log.ts'
+import { onCrash } from '../crash.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
 import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
@@ -13,8 +14,10 @@ const METRICS_MS = 1_000
 const FLUSH_MS = 200
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
+/** The same, of a process that has crashed. */
+const CRASH_DRAIN_MS = 5_000
 
-const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' }) => {
+const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' | 'crashed' }) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
   if (process.connected) process.send?.(message, () => {})
 }
@@ -24,6 +27,11 @@ const plane = new DataPlane({ report: send })
 const server = dataServer(plane)
 let saidReady = false
 let ending = false
+
+onCrash(async () => {
+  send({ kind: 'crashed' })
+  await server.drain(CRASH_DRAIN_MS)
+})
 
 process.on('message', (message: DataMessage, socket?: Socket) => {
   switch (message.kind) {

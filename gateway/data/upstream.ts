@@ -1,4 +1,5 @@
 import { Pool } from 'undici'
+import { lastGoodLookup } from '../last-good-address.ts'
 import type { Endpoint } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import type { Attempt } from './attempt.ts'
@@ -10,6 +11,7 @@ import { Line } from './line.ts'
 import { Link, type LinkListener, SHARED_BODY_BYTES_MAX } from './link.ts'
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024
+const LOOKUP = lastGoodLookup()
 
 /**
  * One address with its connections: how attempts are sent there, and how many at a time. Lives as long as control names
@@ -57,7 +59,7 @@ export class Upstream implements Candidate {
       // The gateway ends attempts at their own deadline; undici's coarse timers would only cost.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: 1_000, ...(socketPath ? { socketPath } : {}) },
+      connect: { timeout: 1_000, lookup: LOOKUP, ...(socketPath ? { socketPath } : {}) },
       // Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use.
       keepAliveTimeout: 30_000,
       keepAliveMaxTimeout: 60_000,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { droppedLogLines, log } from '@coalmine/contract/log.ts'
 import { onCrash } from '../crash.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
@@ -14,8 +15,9 @@ const METRICS_MS = 1_000
 const FLUSH_MS = 200
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
-/** The same, of a process that has crashed. */
-const CRASH_DRAIN_MS = 5_000
+/** The same, of a process that has crashed: first its answers close their connections, then it closes the idle ones. */
+const CRASH_LAME_DUCK_MS = 1_000
+const CRASH_DRAIN_MS = 4_000
 
 const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' | 'crashed' }) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
@@ -30,6 +32,8 @@ let ending = false
 
 onCrash(async () => {
   send({ kind: 'crashed' })
+  plane.draining = true
+  await wait(CRASH_LAME_DUCK_MS)
   await server.drain(CRASH_DRAIN_MS)
 })
 

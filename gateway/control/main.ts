@@ -1,6 +1,7 @@
 import { log } from '@coalmine/contract/log.ts'
+import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import { loadConfig } from '../config/load-config.ts'
-import { readSource } from '../config/read-config.ts'
+import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
 import { onCrash } from '../crash.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
@@ -9,6 +10,7 @@ import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
 import { adminApp } from './admin/app.ts'
+import { Charts } from './charts.ts'
 import { Control } from './control.ts'
 import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
@@ -30,6 +32,7 @@ const store = await orFatal(() => openStore(config.store))
 const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
+const charts = new Charts()
 const own = new OwnMetrics()
 
 process.on('message', (message: SupervisorReport | UpMessage) => {
@@ -57,7 +60,13 @@ const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({ control, traffic, token: config.adminToken })),
+    server: httpServer(adminApp({
+      control,
+      traffic,
+      charts,
+      policiesFolder: policiesFolder(file),
+      token: config.adminToken,
+    })),
   },
   {
     setting: 'listen.metrics',
@@ -98,7 +107,17 @@ function configChanged(news: ConfigNews): void {
 const observing = setInterval(() => {
   const nowMs = performance.now()
   traffic.add(fleet.total(nowMs), nowMs)
+  for (const model of Object.keys(control.config.models)) observe(model)
 }, OBSERVE_MS)
+
+function observe(model: string): void {
+  const deployment = control.deployment(model)
+  const { rollout } = deployment
+  if (rollout === undefined) return
+  const observed = traffic.share(model, 'canary', rollout.canary.version)
+  const weight = { configured: sharesOf(rollout).weightBp, ...(observed !== undefined && { observed }) }
+  charts.look(deployment, control.rollouts.measured(model), weight, control.nowMs())
+}
 
 // The supervisor may have died before `disconnect` was listened for.
 if (!process.connected) void stop()

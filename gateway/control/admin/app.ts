@@ -4,25 +4,45 @@ import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
+import type { Charts } from '../charts.ts'
 import { access } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
+import { chartRoutes } from './chart-routes.ts'
+import { consoleFiles } from './console.ts'
 import { decisionRoutes } from './decision-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { modelRoutes } from './model-routes.ts'
+import { policyRoutes } from './policy-routes.ts'
 import { AdminProblem, problem } from './problem.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
 import type { Seen } from './rollout-view.ts'
+import { versionRoutes } from './version-routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
+const ROUTES = [
+  modelRoutes,
+  versionRoutes,
+  rolloutRoutes,
+  chartRoutes,
+  actionRoutes,
+  decisionRoutes,
+  policyRoutes,
+  freezeRoutes,
+  eventRoutes,
+]
+
 export interface AdminDeps extends Seen {
   readonly token: string | undefined
+  readonly charts: Charts
+  /** Where the policy files lie. */
+  readonly policiesFolder: string
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ token, charts, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -44,6 +64,7 @@ export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
     ...(token === undefined ? {} : { security: [{ bearer: [] }] }),
   })
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
+  consoleFiles(app)
   app.use('*', access(token))
   app.use('*', onlyJson)
   app.use(
@@ -53,9 +74,8 @@ export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
       onError: (c) => problem(c, 'too-large', 'a request has at most 64 KiB'),
     }),
   )
-  const context = { app, changes: changesOf(seen.control), ...seen }
-  for (const routes of [modelRoutes, rolloutRoutes, actionRoutes, decisionRoutes, freezeRoutes, eventRoutes])
-    routes(context)
+  const context = { app, changes: changesOf(seen.control), charts, policiesFolder, ...seen }
+  for (const routes of ROUTES) routes(context)
 
   app.notFound((c) => problem(c, 'not-found', `there is nothing at ${c.req.path}; see /api/docs`))
   app.onError((error, c) => {

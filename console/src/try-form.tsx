@@ -13,6 +13,7 @@ export function TryForm({
 }: {
   model: string
   version: string
+  /** Those that have workers. */
   versions: string[]
   inputs: Field[]
 }) {

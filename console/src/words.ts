@@ -81,6 +81,9 @@ export function names(readings: readonly Pick<Reading, 'name'>[]): string {
 
 /** `error_rate` is Error rate. */
 export function title(name: string): string {
-  const words = name.replaceAll(/[_-]/g, ' ')
-  return words.charAt(0).toUpperCase() + words.slice(1)
+  return upperFirst(name.replaceAll(/[_-]/g, ' '))
+}
+
+export function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

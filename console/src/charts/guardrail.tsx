@@ -66,8 +66,7 @@ export function GuardrailChart({ reading, points }: { reading: Reading; points: 
     },
     [points, tolerate, margin],
   )
-  if (known.length === 0)
-    return <div class="figure none">No difference is known yet: both versions have to answer first.</div>
+  if (known.length === 0) return <div class="figure none">No difference is known yet.</div>
   const { value, low, high } = known.at(-1)!
   return (
     <Figure

@@ -11,11 +11,12 @@ export function ScoresChart({ scores }: { scores: NonNullable<Charts['scores']> 
     () => (width: number) => {
       const shares = (counts: number[], sign: 1 | -1) => {
         const total = counts.reduce((sum, n) => sum + n, 0)
-        return counts.map((n, i) => ({
-          x1: edges[i - 1] ?? edges[0]! - (edges[1]! - edges[0]!),
-          x2: edges[i] ?? edges.at(-1)! + (edges.at(-1)! - edges.at(-2)!),
-          y: (sign * n) / total,
-        }))
+        return counts.map((n, i) => {
+          const x1 = edges[i - 1] ?? edges[0]! - (edges[1]! - edges[0]!)
+          const x2 = edges[i] ?? edges.at(-1)! + (edges.at(-1)! - edges.at(-2)!)
+          // Bins are of different widths: what the eye compares are areas.
+          return { x1, x2, y: (sign * n) / total / (x2 - x1) }
+        })
       }
       const bars = (data: ReturnType<typeof shares>, fill: string) =>
         Plot.rectY(data, { x1: 'x1', x2: 'x2', y1: 0, y2: 'y', fill, fillOpacity: 0.75, inset: 0.25 })

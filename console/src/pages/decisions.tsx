@@ -4,7 +4,7 @@ import { now } from '../live.ts'
 import { Chip, Failed, Loading, Tabs, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
 import type { Decision, FullDecision } from '../views.ts'
-import { age, percent, type Tone, title } from '../words.ts'
+import { age, percent, type Tone, title, upperFirst } from '../words.ts'
 
 const TONES: Record<string, Tone> = {
   'rolled-back': 'bad',
@@ -117,7 +117,7 @@ export function OneDecision({ model, id }: { model: string; id: number }) {
           <Chip tone={TONES[kind] ?? 'calm'}>{title(kind)}</Chip> decision {id} · {actor} ·{' '}
           {at.replace('T', ' ').slice(0, 19)}
         </p>
-        <p class="headline">{because || reason}</p>
+        <p class="headline">{upperFirst(because || reason)}</p>
         <dl class="facts">
           {reason !== '' && reason !== because && <Fact name="Reason" value={reason} />}
           <Fact

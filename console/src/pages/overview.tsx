@@ -3,7 +3,7 @@ import { models, now } from '../live.ts'
 import { Chip, Loading, OutcomeChip, PhaseChip, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
 import type { Model, Traffic } from '../views.ts'
-import { age, percent, waitsForPerson, winning } from '../words.ts'
+import { age, percent, upperFirst, waitsForPerson, winning } from '../words.ts'
 
 export function Overview() {
   const all = models.value
@@ -143,5 +143,5 @@ export function ShareBar({
 }
 
 export function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+  return `${upperFirst(text)}.`
 }

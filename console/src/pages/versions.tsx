@@ -33,7 +33,11 @@ export function Versions({ model }: { model: string }) {
         </p>
       ))}
       {version !== undefined && (
-        <Card model={model} version={version} versions={found.versions.map((each) => each.version)} />
+        <Card
+          model={model}
+          version={version}
+          versions={found.versions.filter(({ role }) => role !== 'available').map((each) => each.version)}
+        />
       )}
     </>
   )

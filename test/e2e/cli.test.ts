@@ -20,6 +20,13 @@ const COALMINE = join(ROOT, 'cli/main.ts')
 let gateway: Gateway
 let load: Load
 
+type Command = ChildProcess & {
+  /** What it has printed. */
+  text(): string
+  /** Its exit code, first. */
+  ended: Promise<unknown[]>
+}
+
 interface Ended {
   status: number | null
   stdout: string
@@ -35,21 +42,21 @@ function env(more: Record<string, string> = {}): NodeJS.ProcessEnv {
 }
 
 /** The command in a pipe. */
-function started(args: string[], more?: Record<string, string>): ChildProcess & { text(): string } {
+function started(args: string[], more?: Record<string, string>): Command {
   const child = spawn(process.execPath, [COALMINE, ...args], {
     env: env(more),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
-  return Object.assign(child, { text: () => text })
+  return Object.assign(child, { text: () => text, ended: once(child, 'close') })
 }
 
 async function coalmine(args: string, more?: Record<string, string>): Promise<Ended> {
   const child = started(words(args), more)
   let stderr = ''
   child.stderr!.on('data', (chunk) => (stderr += chunk))
-  const [status] = await once(child, 'close')
+  const [status] = (await child.ended) as [number | null]
   return { status, stdout: child.text(), stderr }
 }
 
@@ -59,7 +66,7 @@ function words(args: string): string[] {
 }
 
 /** The command in a pseudo-terminal of util-linux's `script`, so wide and high. */
-function inTerminal(args: string): ChildProcess & { text(): string } {
+function inTerminal(args: string): Command {
   const command = `stty cols 120 rows 40; exec ${process.execPath} ${COALMINE} ${args}`
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     env: env(),
@@ -67,7 +74,7 @@ function inTerminal(args: string): ChildProcess & { text(): string } {
   })
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
-  return Object.assign(child, { text: () => text })
+  return Object.assign(child, { text: () => text, ended: once(child, 'close') })
 }
 
 beforeAll(async () => {
@@ -151,7 +158,7 @@ describe('an operator at a gateway that runs', () => {
     const asked = inTerminal('rollout promote churn --reason hurry')
     await until(() => asked.text().includes('[y/N]'))
     asked.stdin!.write('n\n')
-    await once(asked, 'close')
+    await asked.ended
     expect(asked.text()).toContain('nothing was changed')
     expect((await gateway.model()).rollout).not.toBeNull()
   })
@@ -177,7 +184,7 @@ describe('an operator at a gateway that runs', () => {
     const drawn = inTerminal('rollout watch churn')
     const piped = started(['rollout', 'watch', 'churn'])
     const asJson = started(['rollout', 'watch', 'churn', '--json'])
-    await until(() => drawn.text().includes('stepping'))
+    await until(() => [drawn, piped, asJson].every((watch) => watch.text().includes('stepping')))
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a cursor goes up
     await until(() => /\x1b\[\d+A/.test(drawn.text()))
     const [control] = gateway.children('control/main.ts')
@@ -185,16 +192,21 @@ describe('an operator at a gateway that runs', () => {
     await until(() => drawn.text().includes('waiting for it'))
     await until(() => gateway.children('control/main.ts').length === 1)
     await until(async () => (await coalmine('rollout pause churn --reason "a look"')).status === 0)
-    await until(() => piped.text().includes('paused by operator: a look'))
-    expect((await coalmine('rollback churn --reason complaints')).status).toBe(0)
-    const codes = await Promise.all(
-      [drawn, piped, asJson].map(async (child) => (await once(child, 'close'))[0]),
+    await until(
+      () => piped.text().includes('paused by operator: a look'),
+      () => `${piped.text()} ${piped.exitCode}`,
     )
+    expect((await coalmine('rollback churn --reason complaints')).status).toBe(0)
+    const codes = await Promise.all([drawn, piped, asJson].map(async ({ ended }) => (await ended)[0]))
     expect(codes).toEqual([10, 10, 10])
     expect(drawn.text()).toMatch(/rolled back/)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what is looked for
     expect(piped.text()).not.toMatch(/\x1b/)
-    for (const line of asJson.text().split('\n{').slice(0, 1)) expect(line).toContain('"kind"')
+    const [watched, paused] = asJson
+      .text()
+      .split('\n')
+      .map((line) => (line.startsWith('{"') ? JSON.parse(line) : {}))
+    expect([watched.kind, paused.kind]).toEqual(['watched', 'paused'])
   })
 
   test('watch without a rollout says so, and what came of the last one', async () => {

@@ -60,13 +60,15 @@ const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({
-      control,
-      traffic,
-      charts,
-      policiesFolder: policiesFolder(file),
-      token: config.adminToken,
-    })),
+    server: httpServer(
+      adminApp({
+        control,
+        traffic,
+        charts,
+        policiesFolder: policiesFolder(file),
+        token: config.adminToken,
+      }),
+    ),
   },
   {
     setting: 'listen.metrics',

@@ -65,11 +65,16 @@ test('a list of pixels has what each of them contributes', async () => {
   expect(explanations[0].contributions[0].elements).toHaveLength(64)
 })
 
-test('a prediction of a canary is explained after its rollback, while its version is kept', async () => {
+test('a prediction is explained by its version after a rollback, while that is kept', async () => {
+  const isStable = (version: string) => async () =>
+    (await explain()).headers.get('x-model-version') === version
+  const change = (path: string, method: string, body: object) =>
+    gateway.admin(`/api/v1/models/churn/${path}`, { method, json: { reason: 'a test', ...body } })
+  expect((await change('stable', 'PUT', { version: '1.1.0' })).status).toBe(200)
+  await until(isStable('1.1.0'))
   const prediction = await predictedBy('1.1.0')
-  gateway.edit((text) => text.replace('version: 1.1.0', 'version: 1.0.0'))
-  await until(async () => (await gateway.model()).split === undefined)
+  expect((await change('rollback', 'POST', {})).status).toBe(200)
+  await until(isStable('1.0.0'))
   const later = await explain(prediction.headers.get('x-prediction-id')!)
   expect([later.status, later.headers.get('x-model-version')]).toEqual([200, '1.1.0'])
-  expect((await explain()).headers.get('x-model-version')).toBe('1.0.0')
 })

@@ -47,8 +47,12 @@ const INT64 = 7
 const DOUBLE = 11
 
 const utf8 = new TextDecoder()
-const text = (value: WireField['value']) => utf8.decode(value as Uint8Array)
-const bytes = (value: WireField['value']) => value as Uint8Array
+const text = (value: WireField['value']) => utf8.decode(bytes(value))
+
+function bytes(value: WireField['value']): Uint8Array {
+  if (typeof value !== 'number') return value
+  throw new Error(`no protobuf message of ONNX: the number ${value} where a message or a text belongs`)
+}
 
 /** Reads the bytes of an ONNX file. Throws an Error where they are none. */
 export function readOnnx(file: Uint8Array): OnnxGraph {

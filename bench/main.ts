@@ -3,6 +3,7 @@ import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
+import { explain } from './explain.ts'
 import { failures } from './failures.ts'
 import { fleet } from './fleet.ts'
 import { connections } from './gateway/connections.ts'
@@ -47,6 +48,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   routing,
   decisions,
   evidence,
+  explain,
   recording,
   rollbacks,
   ticks,

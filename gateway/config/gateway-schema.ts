@@ -5,6 +5,7 @@ import { basisPoints, durationMs, sizeBytes } from '@coalmine/contract/units.ts'
 import { text, within, written } from '@coalmine/contract/written.ts'
 import { policyNameProblem } from '@coalmine/policy/policy-name.ts'
 import { z } from 'zod'
+import { access } from './access-schema.ts'
 import { address, origin } from './address.ts'
 import { count } from './amounts.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
@@ -184,11 +185,12 @@ export const gatewaySchema = z
         data: listenAddress('0.0.0.0:8080', 'Clients: predictions and documentation.'),
         admin: listenAddress(
           '127.0.0.1:8090',
-          'Operators. Other machines reach it only with an admin token.',
+          'Operators. Other machines reach it only where access names tokens or oidc, or with an admin token.',
         ),
         metrics: listenAddress('127.0.0.1:8091', 'Prometheus.'),
       })
       .prefault({}),
+    access: access.prefault({}).describe('Who may speak to the gateway.'),
     listener: listener.prefault({}),
     overload: overload.prefault({}),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),

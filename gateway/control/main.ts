@@ -1,4 +1,6 @@
 import { log } from '@coalmine/contract/log.ts'
+import { isGuarded } from '../config/access.ts'
+import { isLoopback } from '../config/address.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
@@ -7,6 +9,7 @@ import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMes
 import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
+import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Control } from './control.ts'
 import { FleetCounts } from './fleet-counts.ts'
@@ -29,6 +32,7 @@ const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
 const own = new OwnMetrics()
+const guard = new Guard(config.access.admin)
 
 process.on('message', (message: SupervisorReport | UpMessage) => {
   switch (message.kind) {
@@ -55,7 +59,7 @@ const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({ control, traffic, token: config.adminToken })),
+    server: httpServer(adminApp({ control, traffic, guard })),
   },
   {
     setting: 'listen.metrics',
@@ -86,9 +90,12 @@ function configChanged(news: ConfigNews): void {
       log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
     }
   }
-  if (news.config.adminToken !== config.adminToken) {
-    log.warn('the admin token changed; it takes effect at the next start')
-  }
+  const { admin } = news.config.access
+  if (isGuarded(admin) || isLoopback(config.listen.admin.host)) guard.use(admin)
+  else
+    log.warn(
+      'nobody would have to say who they are, and the admin API is open to others until the next start: access stays',
+    )
   log.info('the configuration changed and is in force')
   void control.reconfigure(news.config)
 }

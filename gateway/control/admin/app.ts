@@ -2,9 +2,10 @@ import { log } from '@coalmine/contract/log.ts'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { requestId } from 'hono/request-id'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
-import { access } from './access.ts'
+import type { Guard } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
 import { decisionRoutes } from './decision-routes.ts'
@@ -18,11 +19,11 @@ import type { Seen } from './rollout-view.ts'
 const MAX_BODY_BYTES = 64 * 1024
 
 export interface AdminDeps extends Seen {
-  readonly token: string | undefined
+  readonly guard: Guard
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -35,16 +36,17 @@ export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
       )
     },
   })
+  app.use('*', requestId({ limitLength: 128 }))
   app.get('/livez', (c) => c.json({ live: true }))
   // The description holds no secret; a browser could not send a token for a page.
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
-  app.doc31('/api/openapi.json', {
+  app.doc31('/api/openapi.json', () => ({
     openapi: '3.1.0',
     info: { title: 'Coalmine admin API', version: '1' },
-    ...(token === undefined ? {} : { security: [{ bearer: [] }] }),
-  })
+    ...(guard.isGuarded && { security: [{ bearer: [] }] }),
+  }))
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
-  app.use('*', access(token))
+  app.use('*', guard.admit)
   app.use('*', onlyJson)
   app.use(
     '*',
@@ -61,7 +63,11 @@ export function adminApp({ token, ...seen }: AdminDeps): OpenAPIHono {
   app.onError((error, c) => {
     if (error instanceof AdminProblem) return problem(c, error.code, error.message, error.details)
     if ('status' in error && error.status === 400) return problem(c, 'malformed-json', 'the body is no JSON')
-    log.error('an admin request failed', { path: c.req.path, error: error.message })
+    log.error('an admin request failed', {
+      requestId: c.get('requestId'),
+      path: c.req.path,
+      error: error.message,
+    })
     if (error instanceof StoreError)
       return problem(
         c,

@@ -6,7 +6,10 @@ export const STATUS = {
   'invalid-request': 422,
   'malformed-json': 400,
   unauthorized: 401,
+  'token-expired': 401,
+  forbidden: 403,
   'host-not-allowed': 403,
+  'origin-not-allowed': 403,
   'model-unknown': 404,
   'version-unknown': 404,
   'rollout-unknown': 404,
@@ -43,6 +46,7 @@ export const STATUS = {
   unchanged: 409,
   internal: 500,
   'store-unavailable': 503,
+  'issuer-unavailable': 503,
   'too-many-streams': 503,
 } as const
 export type ProblemCode = keyof typeof STATUS

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { oidcIssuer } from '../../gateway/testing/oidc-issuer.ts'
+import { Gateway, json, until } from './gateway-process.ts'
+
+const sha256 = (secret: string) => createHash('sha256').update(secret).digest('hex')
+const MODELS = '  churn: { initial: 1.0.0, runtime: process }'
+const VERA = 'the-token-of-vera'
+
+let issuer: Awaited<ReturnType<typeof oidcIssuer>>
+let gateway: Gateway
+
+beforeAll(async () => {
+  issuer = await oidcIssuer()
+  gateway = await Gateway.start({
+    models: MODELS,
+    env: { COALMINE_ADMIN_TOKEN: 'the-token-of-the-environment' },
+  })
+  gateway.edit(
+    (text) => `${text}
+access:
+  tokens: { vera: { role: viewer, sha256: ${sha256(VERA)} } }
+  oidc: { issuer: "${issuer.issuer}", audience: coalmine, roles: { operator: [ops], admin: [root] } }
+`,
+  )
+  await until(
+    async () => (await as(VERA)).status === 200,
+    () => gateway.output,
+  )
+})
+afterAll(async () => {
+  await gateway?.dispose()
+  await issuer?.close()
+})
+
+const as = (token: string, path = '/api/v1/models', init: Parameters<Gateway['admin']>[1] = {}) =>
+  gateway.admin(path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })
+
+const freeze = { method: 'PUT', json: { frozen: true, reason: 'incident' } }
+
+describe('the admin API of a gateway with accounts', () => {
+  test('lets a viewer read and change nothing', async () => {
+    expect((await as(VERA, '/api/v1/freeze')).status).toBe(200)
+    const refused = await as(VERA, '/api/v1/models/churn/rollout/abort', {
+      method: 'POST',
+      json: { reason: 'x' },
+    })
+    expect(refused.headers.get('www-authenticate')).toContain('scope="operator"')
+    expect(await json(refused)).toMatchObject({ status: 403, code: 'forbidden' })
+  })
+
+  test('keeps the brake for admins, and names who set it', async () => {
+    expect((await as(await issuer.token(), '/api/v1/freeze', freeze)).status).toBe(403)
+    const set = await as(await issuer.token({ sub: 'grace', roles: ['root'] }), '/api/v1/freeze', freeze)
+    expect(await json(set)).toMatchObject({ frozen: true, actor: 'oidc:grace' })
+    const lifted = { method: 'PUT', json: { frozen: false, reason: 'over' } }
+    expect((await as('the-token-of-the-environment', '/api/v1/freeze', lifted)).status).toBe(200)
+  })
+
+  test('tells an expired token from one that is meant for another service', async () => {
+    const expired = await as(await issuer.token({ exp: Math.floor(Date.now() / 1000) - 3600 }))
+    expect(await json(expired)).toMatchObject({ status: 401, code: 'token-expired' })
+    const foreign = await as(await issuer.token({ aud: 'payroll' }))
+    expect(await json(foreign)).toMatchObject({ status: 401, code: 'unauthorized' })
+  })
+
+  test('follows an issuer whose keys rotate', async () => {
+    const old = await issuer.token()
+    expect((await as(old)).status).toBe(200)
+    await issuer.rotate('second')
+    const token = await issuer.token()
+    await until(
+      async () => (await as(token)).status === 200,
+      () => gateway.output,
+    )
+    expect(await json(await as(old))).toMatchObject({ status: 401, code: 'unauthorized' })
+  })
+
+  test('forgets a token as soon as the file does', async () => {
+    const before = readFileSync(gateway.configFile, 'utf8')
+    gateway.edit((text) => text.replace('vera:', 'victor:'))
+    const { output } = gateway
+    await until(
+      () => gateway.output.slice(output.length).includes('is in force'),
+      () => gateway.output,
+    )
+    expect((await as(VERA)).status).toBe(200)
+    gateway.edit((text) => text.replace(/ {2}tokens:.*\n/, ''))
+    await until(
+      async () => (await as(VERA)).status === 401,
+      () => gateway.output,
+    )
+    writeFileSync(gateway.configFile, before)
+    await until(
+      async () => (await as(VERA)).status === 200,
+      () => gateway.output,
+    )
+  })
+
+  test('writes no secret to its log and to no answer', async () => {
+    const { metrics } = gateway.ports
+    const answers = await Promise.all([
+      (await as(VERA)).text(),
+      (await as(VERA, '/api/v1/models/churn/decisions')).text(),
+      (await as(`${VERA}x`)).text(),
+      gateway.admin('/api/openapi.json').then((response) => response.text()),
+      fetch(`http://127.0.0.1:${metrics}/metrics`).then((response) => response.text()),
+    ])
+    const seen = [gateway.output, ...answers].join('\n')
+    for (const secret of [VERA, 'the-token-of-the-environment', sha256(VERA)])
+      expect(seen).not.toContain(secret)
+  })
+})
+
+describe('the admin API of a gateway for one machine', () => {
+  let open: Gateway
+  beforeAll(async () => {
+    open = await Gateway.start({ models: MODELS })
+  })
+  afterAll(() => open?.dispose())
+
+  /** As `fetch` cannot: with any Host. */
+  const ask = (headers: Record<string, string>, method = 'GET', path = '/api/v1/models') =>
+    new Promise<number>((resolve, reject) => {
+      const sent = request(
+        { port: open.ports.admin, host: '127.0.0.1', path, method, headers },
+        (response) => {
+          response.resume().once('end', () => resolve(response.statusCode!))
+        },
+      )
+      sent.once('error', reject)
+      sent.end(method === 'PUT' ? JSON.stringify({ frozen: true, reason: 'attack' }) : undefined)
+    })
+
+  test('does not answer a page that made its own name lead here', async () => {
+    expect(await ask({ host: 'evil.example' })).toBe(403)
+    expect(await ask({ host: `127.0.0.1:${open.ports.admin}` })).toBe(200)
+  })
+
+  test('takes no change from a page of another origin', async () => {
+    const change = { host: 'localhost', 'content-type': 'application/json' }
+    expect(await ask({ ...change, origin: 'http://evil.example' }, 'PUT', '/api/v1/freeze')).toBe(403)
+    expect(await json(await open.admin('/api/v1/freeze'))).toMatchObject({ frozen: false })
+  })
+})
+
+describe('a start', () => {
+  test.each([
+    ['of an admin API that everybody could reach is refused', '0.0.0.0', '', 'expected a loopback address'],
+    [
+      'with a secret where its hash belongs is refused, without the secret',
+      '127.0.0.1',
+      'access: { tokens: { ann: { role: admin, sha256: hunter2-in-clear } } }',
+      'access.tokens.ann.sha256',
+    ],
+  ])('%s', async (_, host, access, why) => {
+    const gateway = new Gateway({ env: { COALMINE_ADMIN_TOKEN: '' } })
+    gateway.configure(MODELS)
+    gateway.edit((text) => `${text.replace(/admin: 127.0.0.1:/, `admin: ${host}:`)}\n${access}\n`)
+    gateway.spawn()
+    expect(await gateway.exited()).toBe(2)
+    expect(gateway.output).toContain(why)
+    expect(gateway.output).not.toContain('hunter2')
+    await gateway.dispose()
+  })
+})

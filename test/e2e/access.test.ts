@@ -114,6 +114,43 @@ describe('the admin API of a gateway with accounts', () => {
   })
 })
 
+describe('clients of predictions', () => {
+  const KEY = 'the-key-of-the-app'
+  const clients = (fields: string) => `access: { clients: { app: { sha256: ${sha256(KEY)}${fields} } } }\n`
+
+  test('have keys, models and rates, which the file can change at any time', async () => {
+    const served = await Gateway.start({ models: MODELS, processes: 2 })
+    const asked = async (key: string) => (await served.predict(undefined, { 'x-api-key': key })).status
+    expect(await asked('nobody')).toBe(200)
+    served.edit((text) => `${text}\n${clients('')}`)
+    await until(
+      async () => (await asked('nobody')) === 401,
+      () => served.output,
+    )
+    await until(
+      async () => (await asked(KEY)) === 200,
+      () => served.output,
+    )
+    expect(await served.status('/readyz')).toBe(200)
+    served.edit((text) => text.replace(/access:.*\n/, clients(', models: [digits]')))
+    await until(
+      async () => (await asked(KEY)) === 403,
+      () => served.output,
+    )
+    // Both processes together, however the connections fall.
+    served.edit((text) => text.replace(/access:.*\n/, clients(', rate: 0.01, burst: 2')))
+    await until(async () => {
+      const { status, headers } = await served.predict(undefined, { 'x-api-key': KEY })
+      return status === 429 && Number(headers.get('retry-after')) > 0
+    })
+    await until(async () =>
+      /coalmine_client_requests_total\{client="app",outcome="limited"\} [1-9]/.test(await served.metrics()),
+    )
+    expect(served.output).not.toContain(KEY)
+    await served.dispose()
+  })
+})
+
 describe('the admin API of a gateway for one machine', () => {
   let open: Gateway
   beforeAll(async () => {

@@ -4,6 +4,7 @@ import type { Overload } from '../data/overload.ts'
 import type { ListenerSettings } from '../http1/settings.ts'
 import type { ModelLimits } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
+import type { CertificateFiles } from '../tls/certificate.ts'
 import type { Access } from './access.ts'
 
 /** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
@@ -13,6 +14,8 @@ export interface GatewayConfig {
   readonly listen: { readonly data: Address; readonly admin: Address; readonly metrics: Address }
   /** The token of the environment is among those of the admin API. */
   readonly access: Access
+  /** Undefined: in clear text. Absolute paths. */
+  readonly tls: { readonly data?: CertificateFiles; readonly admin?: CertificateFiles }
   /** Of the gateway as a whole: data processes get their shares. */
   readonly listener: ListenerSettings
   readonly overload: Overload

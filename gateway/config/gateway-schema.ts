@@ -70,6 +70,11 @@ const runtime = z
   ])
   .describe('process: workers of our own. static: workers that run elsewhere, by version.')
 
+const certificate = z.strictObject({
+  certificate: z.string().min(1).describe('Path of a PEM file, with the chain.'),
+  key: z.string().min(1).describe('Path of the PEM file with its private key.'),
+})
+
 const limits = z.strictObject({
   timeout: timeout.prefault('10s'),
   body: body.prefault('1MiB'),
@@ -191,6 +196,12 @@ export const gatewaySchema = z
       })
       .prefault({}),
     access: access.prefault({}).describe('Who may speak to the gateway.'),
+    tls: z
+      .strictObject({ data: certificate.optional(), admin: certificate.optional() })
+      .prefault({})
+      .describe(
+        'What speaks TLS (1.2 and 1.3); in clear text unless said. Renewed files are taken up by themselves.',
+      ),
     listener: listener.prefault({}),
     overload: overload.prefault({}),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),

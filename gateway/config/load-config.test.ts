@@ -51,6 +51,7 @@ test('what is not said has the defaults', () => {
   expect(load('models: { churn: { initial: 1.0.0 } }')).toEqual({
     baseFolder: '/etc/coalmine',
     access: { admin: { tokens: [], hosts: [] } },
+    tls: {},
     listen: {
       data: { host: '0.0.0.0', port: 8080 },
       admin: { host: '127.0.0.1', port: 8090 },

@@ -9,6 +9,7 @@ import {
 import { type PolicyFile, parsePolicy } from '@coalmine/policy/parse-policy.ts'
 import { policyName } from '@coalmine/policy/policy-name.ts'
 import type { PolicyText } from '@coalmine/policy/read-policies.ts'
+import type { CertificateFiles } from '../tls/certificate.ts'
 import { type Access, isGuarded } from './access.ts'
 import { environmentToken } from './access-schema.ts'
 import { address, isLoopback } from './address.ts'
@@ -82,6 +83,10 @@ export function loadConfig(
     baseFolder,
     listen,
     access,
+    tls: {
+      ...(value.tls.data && { data: absoluteFiles(value.tls.data, baseFolder) }),
+      ...(value.tls.admin && { admin: absoluteFiles(value.tls.admin, baseFolder) }),
+    },
     listener: value.listener,
     overload: value.overload,
     processes: value.processes,
@@ -200,6 +205,10 @@ function configError(files: readonly FaultyFile[]): ConfigError {
 
 function absolute(store: StoreLocation, baseFolder: string): StoreLocation {
   return store.kind === 'sqlite' ? { kind: 'sqlite', path: resolve(baseFolder, store.path) } : store
+}
+
+function absoluteFiles({ certificate, key }: CertificateFiles, baseFolder: string): CertificateFiles {
+  return { certificate: resolve(baseFolder, certificate), key: resolve(baseFolder, key) }
 }
 
 function addressText({ host, port }: Address): string {

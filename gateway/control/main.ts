@@ -1,3 +1,4 @@
+import { Server as TlsServer } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
 import { isGuarded } from '../config/access.ts'
 import { isLoopback } from '../config/address.ts'
@@ -9,6 +10,7 @@ import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMes
 import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
+import { readCertificate, watchCertificate } from '../tls/certificate.ts'
 import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Control } from './control.ts'
@@ -32,6 +34,7 @@ const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
 const own = new OwnMetrics()
+const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
 
 process.on('message', (message: SupervisorReport | UpMessage) => {
@@ -55,11 +58,12 @@ process.on('disconnect', () => void stop())
 // A signal to the whole group is the supervisor's to handle: it says when to end.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
+const certificate = adminTls && (await orFatal(() => readCertificate(adminTls, 'tls.admin')))
 const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({ control, traffic, guard })),
+    server: httpServer(adminApp({ control, traffic, guard }), certificate),
   },
   {
     setting: 'listen.metrics',
@@ -71,6 +75,13 @@ for (const { setting, address, server } of servers) {
   await listen(server, address).catch((error: NodeJS.ErrnoException) =>
     fatal(explain(setting, address, error)),
   )
+}
+const admin = servers[0]!.server
+if (adminTls && certificate && admin instanceof TlsServer) {
+  watchCertificate(adminTls, 'tls.admin', {
+    last: certificate,
+    onNew: (pair) => admin.setSecureContext(pair),
+  })
 }
 await orFatal(() => control.start())
 
@@ -85,7 +96,7 @@ function configChanged(news: ConfigNews): void {
     return
   }
   own.reloaded(true)
-  for (const setting of ['listen', 'processes', 'store', 'modelsFolder'] as const) {
+  for (const setting of ['listen', 'tls', 'processes', 'store', 'modelsFolder'] as const) {
     if (JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting])) {
       log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
     }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
@@ -68,7 +69,9 @@ export class Http1Server implements ConnectionHost {
   adopt(socket: Socket): void {
     if (this.#open.size >= this.settings.connectionsMax) {
       this.dropped++
-      socket.resetAndDestroy()
+      // Under TLS there is nothing that could be reset.
+      if (socket instanceof TLSSocket) socket.destroy()
+      else socket.resetAndDestroy()
       return
     }
     socket.setNoDelay(true)

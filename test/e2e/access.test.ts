@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { certificateFiles, newCertificate } from '../../gateway/testing/certificate.ts'
 import { oidcIssuer } from '../../gateway/testing/oidc-issuer.ts'
-import { Gateway, json, until } from './gateway-process.ts'
+import { freePorts, Gateway, json, until } from './gateway-process.ts'
 
 const sha256 = (secret: string) => createHash('sha256').update(secret).digest('hex')
 const MODELS = '  churn: { initial: 1.0.0, runtime: process }'
@@ -180,6 +183,74 @@ describe('the admin API of a gateway for one machine', () => {
     const change = { host: 'localhost', 'content-type': 'application/json' }
     expect(await ask({ ...change, origin: 'http://evil.example' }, 'PUT', '/api/v1/freeze')).toBe(403)
     expect(await json(await open.admin('/api/v1/freeze'))).toMatchObject({ frozen: false })
+  })
+})
+
+describe('TLS', () => {
+  test('of both ports, from the first connection on, with certificates that are renewed', async () => {
+    const first = await newCertificate()
+    const served = new Gateway({ processes: 2 })
+    const [data, admin, metrics] = await freePorts(3)
+    served.ports = { data: data!, admin: admin!, metrics: metrics! }
+    served.configure(MODELS)
+    const files = certificateFiles(served.folder)
+    files.write(first)
+    const { certificate, key } = files
+    served.edit(
+      (text) =>
+        `tls: { data: ${JSON.stringify({ certificate, key })}, admin: ${JSON.stringify({ certificate, key })} }\n${text}`,
+    )
+    const ask = (port: number, path: string, ca: string) =>
+      new Promise<{ status: number; fingerprint: string }>((resolve, reject) => {
+        const sent = requestTls({ port, host: '127.0.0.1', path, ca, agent: false }, (response) => {
+          const { fingerprint256: fingerprint } = (response.socket as TLSSocket).getPeerCertificate()
+          response.resume().once('end', () => resolve({ status: response.statusCode!, fingerprint }))
+        })
+        sent.once('error', reject)
+        sent.end()
+      })
+    const status = (port: number, path: string, ca = first.cert) =>
+      ask(port, path, ca).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    served.spawn()
+    await until(
+      async () => (await status(served.ports.data, '/readyz')) === 200,
+      () => served.output,
+    )
+    expect(await status(served.ports.admin, '/api/v1/models')).toBe(200)
+    // What speaks in clear text gets nothing.
+    await expect(served.data('/livez')).rejects.toThrow()
+    await expect(served.admin('/livez')).rejects.toThrow()
+
+    const second = await newCertificate()
+    files.write(second)
+    // Data processes read it when they are replaced; control looks from time to time.
+    served.child.kill('SIGHUP')
+    await until(
+      async () => (await status(served.ports.data, '/readyz', second.cert)) === 200,
+      () => served.output,
+    )
+    await until(
+      async () => (await status(served.ports.admin, '/livez', second.cert)) === 200,
+      () => served.output,
+    )
+    expect(served.output).toContain('https://')
+    expect(await served.stop()).toBe(0)
+    await served.dispose()
+  })
+
+  test('with the key of another certificate ends the start with a sentence', async () => {
+    const gateway = new Gateway()
+    gateway.configure(MODELS)
+    const files = certificateFiles(gateway.folder)
+    files.write({ ...(await newCertificate()), key: (await newCertificate()).key })
+    gateway.edit((text) => `tls: { data: { certificate: ${files.certificate}, key: ${files.key} } }\n${text}`)
+    gateway.spawn()
+    expect(await gateway.exited()).toBe(2)
+    expect(gateway.output).toContain('tls.data: expected a PEM certificate and its private key')
+    await gateway.dispose()
   })
 })
 

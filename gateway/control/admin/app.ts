@@ -11,6 +11,7 @@ import { changesOf } from './changes.ts'
 import { decisionRoutes } from './decision-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
+import { onlyRoutes } from './methods.ts'
 import { modelRoutes } from './model-routes.ts'
 import { AdminProblem, problem } from './problem.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
@@ -47,6 +48,7 @@ export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
   }))
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
   app.use('*', guard.admit)
+  app.use('*', onlyRoutes(app))
   app.use('*', onlyJson)
   app.use(
     '*',
@@ -59,7 +61,6 @@ export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
   for (const routes of [modelRoutes, rolloutRoutes, actionRoutes, decisionRoutes, freezeRoutes, eventRoutes])
     routes(context)
 
-  app.notFound((c) => problem(c, 'not-found', `there is nothing at ${c.req.path}; see /api/docs`))
   app.onError((error, c) => {
     if (error instanceof AdminProblem) return problem(c, error.code, error.message, error.details)
     if ('status' in error && error.status === 400) return problem(c, 'malformed-json', 'the body is no JSON')

@@ -10,8 +10,13 @@ interface Operation {
   readonly summary: string
   readonly description?: string
   readonly tags: readonly string[]
-  readonly parameters?: readonly { name: string; in: string; required?: boolean }[]
-  readonly requestBody?: { readonly content: Record<string, unknown> }
+  readonly parameters?: readonly {
+    name: string
+    in: string
+    required?: boolean
+    schema: { example?: unknown }
+  }[]
+  readonly requestBody?: { readonly content: Record<string, { schema: unknown }> }
   readonly responses: Record<string, { description: string; content?: Record<string, { schema?: unknown }> }>
 }
 
@@ -46,6 +51,27 @@ function refs(node: unknown): string[] {
 }
 
 describe('the description of the API', () => {
+  test('is docs/openapi/admin.json (renew it with: npx vitest run --project unit gateway/control/admin/openapi.test.ts -u)', async () => {
+    const answer = await guarded.request('http://x/api/openapi.json')
+    const text = `${JSON.stringify(await answer.json(), null, 2)}\n`
+    await expect(text).toMatchFileSnapshot('../../../docs/openapi/admin.json')
+  })
+
+  test('has an example for everything that a path or a change needs', () => {
+    // biome-ignore lint/suspicious/noExplicitAny: a document as it comes
+    const schema = (node: any): any =>
+      node.$ref ? document.components.schemas[node.$ref.split('/').at(-1)] : node
+    const bare: string[] = []
+    for (const { method, path, operation } of operations) {
+      for (const { name, required, schema: of } of operation.parameters ?? [])
+        if (required && of.example === undefined) bare.push(`${method} ${path} ${name}`)
+      const body = schema(operation.requestBody?.content['application/json']?.schema ?? {})
+      for (const name of body.required ?? [])
+        if (schema(body.properties[name]).example === undefined) bare.push(`${method} ${path} body ${name}`)
+    }
+    expect(bare).toEqual([])
+  })
+
   test('names only what it holds', () => {
     const held = (ref: string) =>
       ref
@@ -94,7 +120,7 @@ describe('the description of the API', () => {
         }
       }
     // Of what is no route, of what only the file asks for, and of a rollout that is over and stored all the same.
-    const never = ['not-found', 'already-deployed', 'needs-restart', 'finished']
+    const never = ['not-found', 'method-not-allowed', 'already-deployed', 'needs-restart', 'finished']
     expect(codes.filter((code) => !documented.has(code)).toSorted()).toEqual(never.toSorted())
   })
 

@@ -15,6 +15,7 @@ export const STATUS = {
   'rollout-unknown': 404,
   'decision-unknown': 404,
   'not-found': 404,
+  'method-not-allowed': 405,
   'revision-stale': 412,
   'revision-required': 428,
   'key-reused': 422,

@@ -69,7 +69,7 @@ export function rolloutRoutes({ app, changes, ...seen }: AdminContext): void {
       tag: 'rollout',
       summary: 'One rollout, also while it runs',
       ok: rolloutSummarySchema,
-      params: MODEL.extend({ serial: z.coerce.number().int().min(1) }),
+      params: MODEL.extend({ serial: z.coerce.number().int().min(1).openapi({ example: 1 }) }),
       refusals: ['rollout-unknown'],
     }),
     async (c) => {

@@ -40,6 +40,7 @@ export const page = (limit: number, of: string) =>
 const CHANGE_HEADERS = z.object({
   'if-match': z.string().optional().openapi({
     description: 'The revision you looked at, in quotes; the ETag of the rollout.',
+    pattern: '^"\\d{1,15}"$',
     example: '"2"',
   }),
   // It is kept for a day.

@@ -48,7 +48,7 @@ const run = spawn(
 )
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => run.kill(signal))
 const [code] = await once(run, 'exit')
-const failed = gateway.output.split('\n').filter((line) => line.includes('"an admin request failed"'))
-for (const line of failed) process.stderr.write(`${line}\n`)
+// What went wrong inside is in its log.
+if (code !== 0) process.stderr.write(gateway.output)
 await gateway.dispose()
 process.exit(code ?? 1)

@@ -55,7 +55,9 @@ export class Http1Server implements ConnectionHost {
       this.#host.serve(exchange)
     } catch (error) {
       log.error('a request failed in the gateway', {
-        target: exchange.head.target,
+        requestId: exchange.header('x-request-id')?.slice(0, 128),
+        // What may be a secret stands behind it.
+        path: exchange.head.target.split('?', 1)[0],
         error: (error as Error).stack,
       })
       exchange.answer(500, ['content-type', 'application/json'], '{"error":"unexpected error"}')

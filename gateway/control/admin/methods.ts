@@ -7,8 +7,8 @@ export function onlyRoutes(app: Pick<Hono, 'routes'>): MiddlewareHandler {
   let known: { method: string; pattern: RegExp }[] | undefined
   return async (c, next) => {
     known ??= app.routes
-      .filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
-      .map(({ method, path }) => ({ method, pattern: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`) }))
+      .filter(({ method }) => method !== 'ALL')
+      .map(({ method, path }) => ({ method, pattern: patternOf(path) }))
     const { path } = c.req
     const methods = new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))
     if (methods.has('GET')) methods.add('HEAD')
@@ -20,4 +20,8 @@ export function onlyRoutes(app: Pick<Hono, 'routes'>): MiddlewareHandler {
       headers: { allow },
     })
   }
+}
+
+function patternOf(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll('*', '.*').replaceAll(/:\w+/g, '[^/]+')}$`)
 }

@@ -256,21 +256,43 @@ describe('TLS', () => {
 
 describe('a start', () => {
   test.each([
-    ['of an admin API that everybody could reach is refused', '0.0.0.0', '', 'expected a loopback address'],
-    [
-      'with a secret where its hash belongs is refused, without the secret',
-      '127.0.0.1',
-      'access: { tokens: { ann: { role: admin, sha256: hunter2-in-clear } } }',
-      'access.tokens.ann.sha256',
-    ],
-  ])('%s', async (_, host, access, why) => {
-    const gateway = new Gateway({ env: { COALMINE_ADMIN_TOKEN: '' } })
-    gateway.configure(MODELS)
-    gateway.edit((text) => `${text.replace(/admin: 127.0.0.1:/, `admin: ${host}:`)}\n${access}\n`)
-    gateway.spawn()
-    expect(await gateway.exited()).toBe(2)
-    expect(gateway.output).toContain(why)
-    expect(gateway.output).not.toContain('hunter2')
-    await gateway.dispose()
-  })
+    {
+      what: 'an admin API that everybody could reach',
+      edit: (text: string) => text.replace(/admin: 127.0.0.1:/, 'admin: 0.0.0.0:'),
+      why: 'expected a loopback address',
+    },
+    {
+      what: 'a secret where its hash belongs',
+      edit: (text: string) =>
+        `${text}\naccess: { tokens: { ann: { role: admin, sha256: hunter2-in-clear } } }\n`,
+      why: 'access.tokens.ann.sha256',
+    },
+    {
+      what: 'a secret where a client belongs',
+      edit: (text: string) => `${text}\naccess: { clients: { shop: hunter2-in-clear } }\n`,
+      why: 'access.clients.shop',
+    },
+    {
+      what: 'a token that is too short',
+      env: { COALMINE_ADMIN_TOKEN: 'hunter2' },
+      why: 'COALMINE_ADMIN_TOKEN',
+    },
+    {
+      what: 'a store with a password that it cannot use',
+      env: { COALMINE_STORE: 'mysql://root:hunter2@db/coalmine' },
+      why: 'COALMINE_STORE',
+    },
+  ])(
+    'with $what is refused, and says so without a secret',
+    async ({ edit = (text: string) => text, env = {}, why }) => {
+      const gateway = new Gateway({ env: { COALMINE_ADMIN_TOKEN: '', ...env } })
+      gateway.configure(MODELS)
+      gateway.edit(edit)
+      gateway.spawn()
+      expect(await gateway.exited()).toBe(2)
+      expect(gateway.output).toContain(why)
+      expect(gateway.output).not.toContain('hunter2')
+      await gateway.dispose()
+    },
+  )
 })

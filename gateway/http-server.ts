@@ -1,4 +1,6 @@
 import type { Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import { closeServer as close, SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
 import { log } from '@coalmine/contract/log.ts'
 import { createAdaptorServer } from '@hono/node-server'
@@ -6,11 +8,26 @@ import { createAdaptorServer } from '@hono/node-server'
 /** Longer than any answer may take; what is silent longer is a client that does not read. */
 const SOCKET_IDLE_MS = 75_000
 
-/** @param app what answers; a Hono application with node's sockets in its bindings */
-export function httpServer(app: { fetch: Parameters<typeof createAdaptorServer>[0]['fetch'] }): Server {
+/**
+ * @param app what answers; a Hono application with node's sockets in its bindings
+ * @param certificate where it speaks TLS
+ */
+export function httpServer(
+  app: { fetch: Parameters<typeof createAdaptorServer>[0]['fetch'] },
+  certificate?: SecureContextOptions,
+): Server {
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: SERVER_OPTIONS,
+    ...(certificate
+      ? {
+          createServer: createSecureServer,
+          serverOptions: {
+            ...SERVER_OPTIONS,
+            ...certificate,
+            handshakeTimeout: SERVER_OPTIONS.headersTimeout,
+          },
+        }
+      : { serverOptions: SERVER_OPTIONS }),
     autoCleanupIncoming: false,
     // HTTP/1.0 health checks of balancers name no host.
     hostname: 'localhost',

@@ -10,6 +10,7 @@ import { lockFolder } from './supervisor/lock.ts'
 import { assertPortsFree } from './supervisor/ports.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
 import { UncleanEnds } from './supervisor/unclean-ends.ts'
+import { readCertificate } from './tls/certificate.ts'
 import { welcome } from './welcome.ts'
 
 const HELP = `Usage: node gateway/main.ts [--config FILE]
@@ -34,7 +35,12 @@ await orEnd(() =>
 )
 const lock = await orEnd(() => lockFolder(stateFolderOf(config)))
 
+for (const [port, files] of Object.entries(config.tls))
+  await orEnd(() => readCertificate(files, `tls.${port}`))
+
 process.env.COALMINE_CONFIG = options.config
+// Before control has spoken: what comes to the port must not be read as clear text.
+process.env.COALMINE_DATA_TLS = config.tls.data ? JSON.stringify(config.tls.data) : ''
 const uncleanEnds = new UncleanEnds(join(stateFolderOf(config), 'ends.json'), Date.now())
 const supervisor = new Supervisor({ dataProcesses: config.processes, uncleanEnds })
 await orEnd(() => supervisor.start(config.listen.data))

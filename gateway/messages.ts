@@ -1,6 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { RecorderShape } from '@coalmine/core/evidence/recorder.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
+import type { ClientAccess } from './config/access.ts'
 import type { Overload } from './data/overload.ts'
 import type { ListenerSettings } from './http1/settings.ts'
 import type { PackedFlush } from './packed-flush.ts'
@@ -100,6 +101,8 @@ export interface ModelsMessage {
   /** One data process's share. */
   listener: ListenerSettings
   overload: Overload
+  /** One data process's share; anybody may ask when absent. */
+  clients?: readonly ClientAccess[]
 }
 
 /** Recorders whose deltas are discarded from now on: their processes begin new ones. */
@@ -153,6 +156,8 @@ export interface Snapshot {
   /** Of those versions alone that have an endpoint now. */
   secondAttempts: SecondAttemptCounts[]
   explanations: ExplanationCounts[]
+  /** Of those that are configured now. */
+  clients: ClientCounts[]
   process: ProcessCounts
 }
 
@@ -192,6 +197,17 @@ export interface ExplanationCounts {
   codes: Record<string, number>
   latencyBuckets: number[]
   latencySumSeconds: number
+}
+
+/** Requests of one client, by what became of them at the entrance. */
+export interface ClientCounts {
+  /** Its name. */
+  client: string
+  admitted: number
+  /** More than its rate allows. */
+  limited: number
+  /** Of those admitted: for a model that it may not ask. */
+  forbidden: number
 }
 
 /** One data process: how it is, and counts since it began. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { DEFAULT_LISTENER } from './http1/settings.ts'
-import { listenerPerProcess, perProcess } from './per-process.ts'
+import { clientsPerProcess, listenerPerProcess, perProcess } from './per-process.ts'
 import { DEFAULT_RESILIENCE } from './resilience.ts'
 
 test('one process has everything', () => {
@@ -17,6 +17,14 @@ test('what counts requests or connections is divided, rounded up', () => {
   expect(connections).toBe(22)
   expect(DEFAULT_RESILIENCE).toMatchObject(same)
   expect(listenerPerProcess(DEFAULT_LISTENER, 3)).toEqual({ ...DEFAULT_LISTENER, connectionsMax: 3_334 })
+})
+
+test('what a client may ask is divided; a rate stays a rate, and a burst lets something through', () => {
+  const client = { name: 'app', sha256: ['00'], rate: { perSecond: 5, burst: 2 } }
+  expect(clientsPerProcess([client, { name: 'web', sha256: [] }], 4)).toEqual([
+    { ...client, rate: { perSecond: 1.25, burst: 1 } },
+    { name: 'web', sha256: [] },
+  ])
 })
 
 test('no second attempts stay none', () => {

@@ -1,3 +1,4 @@
+import type { ClientAccess } from './config/access.ts'
 import type { ListenerSettings } from './http1/settings.ts'
 import type { Resilience } from './resilience.ts'
 
@@ -23,6 +24,14 @@ export function perProcess(whole: Resilience, processes: number): Resilience {
     queue: { ...queue, max: shareOf(queue.max, processes) },
     connections: shareOf(connections, processes),
   }
+}
+
+/** One data process's share of what clients may ask. A rate is divided as it is, with or without a rest. */
+export function clientsPerProcess(whole: readonly ClientAccess[], processes: number): ClientAccess[] {
+  return whole.map(({ rate, ...client }) => ({
+    ...client,
+    ...(rate && { rate: { perSecond: rate.perSecond / processes, burst: shareOf(rate.burst, processes) } }),
+  }))
 }
 
 /** One data process's share of the connections of clients. */

@@ -1,21 +1,22 @@
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import { examplePredictRequest } from '@coalmine/contract/openapi.ts'
 import type { Address, GatewayConfig } from './config/gateway-config.ts'
+import type { CertificateFiles } from './tls/certificate.ts'
 
 /** What a new user sees first: where things are and one thing to try. */
 export async function welcome(
-  { listen, models, modelsFolder }: GatewayConfig,
+  { listen, tls, models, modelsFolder }: GatewayConfig,
   ready: boolean,
 ): Promise<string> {
   const [first] = Object.keys(models)
-  const data = url(listen.data)
+  const data = url(listen.data, tls.data)
   const lines = [
     ready ? 'Coalmine is up.' : 'Coalmine listens, but not every model is ready; the admin API says why.',
     '',
     `  predictions   ${data}`,
     `  docs          ${data}/docs`,
-    `  console       ${url(listen.admin)}/console/`,
-    `  admin API     ${url(listen.admin)}/api/docs`,
+    `  console       ${url(listen.admin, tls.admin)}/console/`,
+    `  admin API     ${url(listen.admin, tls.admin)}/api/docs`,
     `  metrics       ${url(listen.metrics)}/metrics`,
     '',
     `Models: ${Object.keys(models).join(', ') || 'none; add one under models: in the configuration'}`,
@@ -23,7 +24,12 @@ export async function welcome(
   if (first)
     lines.push('', 'Try it:', '', `  ${await firstCall(data, modelsFolder, first, models[first]!.initial)}`)
   if (first && models[first]!.policy)
-    lines.push('', 'Watch its rollout:', '', `  curl -s ${url(listen.admin)}/api/v1/models/${first}/rollout`)
+    lines.push(
+      '',
+      'Watch its rollout:',
+      '',
+      `  curl -s ${url(listen.admin, tls.admin)}/api/v1/models/${first}/rollout`,
+    )
   return `${lines.join('\n')}\n\n`
 }
 
@@ -43,7 +49,7 @@ async function firstCall(
   }
 }
 
-function url({ host, port }: Address): string {
+function url({ host, port }: Address, tls?: CertificateFiles): string {
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  return `http://${shown}:${port}`
+  return `${tls ? 'https' : 'http'}://${shown}:${port}`
 }

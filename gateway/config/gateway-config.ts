@@ -4,14 +4,18 @@ import type { Overload } from '../data/overload.ts'
 import type { ListenerSettings } from '../http1/settings.ts'
 import type { ModelLimits } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
+import type { CertificateFiles } from '../tls/certificate.ts'
+import type { Access } from './access.ts'
 
 /** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
 export interface GatewayConfig {
   /** Where relative paths of the file begin: the folder that holds the file's folder. */
   readonly baseFolder: string
   readonly listen: { readonly data: Address; readonly admin: Address; readonly metrics: Address }
-  /** Without one the admin API is for this machine alone. */
-  readonly adminToken?: string
+  /** The token of the environment is among those of the admin API. */
+  readonly access: Access
+  /** Undefined: in clear text. Absolute paths. */
+  readonly tls: { readonly data?: CertificateFiles; readonly admin?: CertificateFiles }
   /** Of the gateway as a whole: data processes get their shares. */
   readonly listener: ListenerSettings
   readonly overload: Overload

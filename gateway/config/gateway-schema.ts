@@ -5,6 +5,7 @@ import { basisPoints, durationMs, sizeBytes } from '@coalmine/contract/units.ts'
 import { text, within, written } from '@coalmine/contract/written.ts'
 import { policyNameProblem } from '@coalmine/policy/policy-name.ts'
 import { z } from 'zod'
+import { access } from './access-schema.ts'
 import { address, origin } from './address.ts'
 import { count } from './amounts.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
@@ -68,6 +69,11 @@ const runtime = z
     }),
   ])
   .describe('process: workers of our own. static: workers that run elsewhere, by version.')
+
+const certificate = z.strictObject({
+  certificate: z.string().min(1).describe('Path of a PEM file, with the chain.'),
+  key: z.string().min(1).describe('Path of the PEM file with its private key.'),
+})
 
 const limits = z.strictObject({
   timeout: timeout.prefault('10s'),
@@ -184,11 +190,18 @@ export const gatewaySchema = z
         data: listenAddress('0.0.0.0:8080', 'Clients: predictions and documentation.'),
         admin: listenAddress(
           '127.0.0.1:8090',
-          'Operators. Other machines reach it only with an admin token.',
+          'Operators. Other machines reach it only where access names tokens or oidc, or with an admin token.',
         ),
         metrics: listenAddress('127.0.0.1:8091', 'Prometheus.'),
       })
       .prefault({}),
+    access: access.prefault({}).describe('Who may speak to the gateway.'),
+    tls: z
+      .strictObject({ data: certificate.optional(), admin: certificate.optional() })
+      .prefault({})
+      .describe(
+        'What speaks TLS (1.2 and 1.3); in clear text unless said. Renewed files are taken up by themselves.',
+      ),
     listener: listener.prefault({}),
     overload: overload.prefault({}),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),

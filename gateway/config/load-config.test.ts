@@ -50,6 +50,8 @@ test('the configuration that comes with the product', async () => {
 test('what is not said has the defaults', () => {
   expect(load('models: { churn: { initial: 1.0.0 } }')).toEqual({
     baseFolder: '/etc/coalmine',
+    access: { admin: { tokens: [], hosts: [] } },
+    tls: {},
     listen: {
       data: { host: '0.0.0.0', port: 8080 },
       admin: { host: '127.0.0.1', port: 8090 },
@@ -284,7 +286,9 @@ describe('the admin address', () => {
   })
 
   test('is for other machines with one', () => {
-    expect(load(open, { COALMINE_ADMIN_TOKEN: TOKEN })).toMatchObject({ adminToken: TOKEN })
+    expect(load(open, { COALMINE_ADMIN_TOKEN: TOKEN })).toMatchObject({
+      access: { admin: { tokens: [{ name: 'admin', role: 'admin' }] } },
+    })
   })
 })
 

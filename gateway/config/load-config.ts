@@ -9,6 +9,9 @@ import {
 import { type PolicyFile, parsePolicy } from '@coalmine/policy/parse-policy.ts'
 import { policyName } from '@coalmine/policy/policy-name.ts'
 import type { PolicyText } from '@coalmine/policy/read-policies.ts'
+import type { CertificateFiles } from '../tls/certificate.ts'
+import { type Access, isGuarded } from './access.ts'
+import { environmentToken } from './access-schema.ts'
 import { address, isLoopback } from './address.ts'
 import type { Address, GatewayConfig, ModelConfig, StoreLocation } from './gateway-config.ts'
 import { gatewaySchema, STORE_EXPECTED, storeLocation } from './gateway-schema.ts'
@@ -51,7 +54,7 @@ export function loadConfig(
   const { policies, names, faulty } = policiesOf(policyTexts)
   if (!parsed.ok || overrides.problems.length > 0)
     throw configError([
-      { file, problems: parsed.ok ? [] : parsed.problems },
+      { file, problems: parsed.ok ? [] : parsed.problems.map(withoutSecret) },
       ...faulty,
       { file: 'environment', problems: overrides.problems },
     ])
@@ -59,9 +62,10 @@ export function loadConfig(
   const { value, problemAt } = parsed
   const listen = { ...value.listen, ...overrides.listen }
   const problems: FileProblem[] = unknownPolicies(value.models, names, problemAt)
-  if (overrides.adminToken === undefined && !isLoopback(listen.admin.host)) {
+  const access = withToken(value.access, overrides.adminToken)
+  if (!isGuarded(access.admin) && !isLoopback(listen.admin.host)) {
     const expected =
-      'a loopback address such as 127.0.0.1:8090 while there is no admin token (COALMINE_ADMIN_TOKEN or COALMINE_ADMIN_TOKEN_FILE)'
+      'a loopback address such as 127.0.0.1:8090 while nobody has to say who they are (access.tokens, access.oidc, COALMINE_ADMIN_TOKEN or COALMINE_ADMIN_TOKEN_FILE)'
     problems.push(problemAt(['listen', 'admin'], expected, addressText(listen.admin)))
   }
   for (const [key, other] of [
@@ -78,7 +82,11 @@ export function loadConfig(
   return {
     baseFolder,
     listen,
-    ...(overrides.adminToken !== undefined && { adminToken: overrides.adminToken }),
+    access,
+    tls: {
+      ...(value.tls.data && { data: absoluteFiles(value.tls.data, baseFolder) }),
+      ...(value.tls.admin && { admin: absoluteFiles(value.tls.admin, baseFolder) }),
+    },
     listener: value.listener,
     overload: value.overload,
     processes: value.processes,
@@ -87,6 +95,12 @@ export function loadConfig(
     models: value.models,
     policies,
   }
+}
+
+function withToken(access: Access, token: string | undefined): Access {
+  if (token === undefined) return access
+  const { admin } = access
+  return { ...access, admin: { ...admin, tokens: [...admin.tokens, environmentToken(token)] } }
 }
 
 interface FaultyFile {
@@ -193,8 +207,18 @@ function absolute(store: StoreLocation, baseFolder: string): StoreLocation {
   return store.kind === 'sqlite' ? { kind: 'sqlite', path: resolve(baseFolder, store.path) } : store
 }
 
+function absoluteFiles({ certificate, key }: CertificateFiles, baseFolder: string): CertificateFiles {
+  return { certificate: resolve(baseFolder, certificate), key: resolve(baseFolder, key) }
+}
+
 function addressText({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Where a hash belongs the secret itself may stand by mistake. */
+function withoutSecret(problem: FileProblem): FileProblem {
+  const mayHold = /^access\.(tokens|clients)\.(?!.*\.(role|expires|models.*|rate|burst)$)/.test(problem.path)
+  return mayHold ? { ...problem, found: 'something else (not shown)' } : problem
 }
 
 /** A store URL may hold a password. */

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { environmentToken } from './access-schema.ts'
 import type { GatewayConfig } from './gateway-config.ts'
 import { readConfig, readSource } from './read-config.ts'
 import { type ConfigNews, type ConfigWatch, watchConfig } from './watch.ts'
@@ -205,7 +206,9 @@ test('a token from a file takes its place in the environment; two tokens are one
   const tokenFile = join(folder, 'token')
   await writeFile(tokenFile, 'a-token-of-24-characters\n')
   const env = { COALMINE_ADMIN_TOKEN_FILE: tokenFile }
-  expect(await readConfig(file, env)).toMatchObject({ adminToken: 'a-token-of-24-characters' })
+  expect(await readConfig(file, env)).toMatchObject({
+    access: { admin: { tokens: [environmentToken('a-token-of-24-characters')] } },
+  })
   await expect(readConfig(file, { ...env, COALMINE_ADMIN_TOKEN: 'another' })).rejects.toThrow('found both')
   await writeFile(tokenFile, '\n')
   await expect(readConfig(file, env)).rejects.toThrow('expected a token')

@@ -7,7 +7,7 @@ import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
-import { listenerPerProcess, perProcess } from '../per-process.ts'
+import { clientsPerProcess, listenerPerProcess, perProcess } from '../per-process.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
 import { Deployments } from './deployments.ts'
@@ -362,7 +362,7 @@ export class Control {
 
   #sendModels(models: string[]): void {
     if (!this.#idKey) return
-    const { listener, overload } = this.#config
+    const { access, listener, overload } = this.#config
     this.#send({
       kind: 'models',
       models,
@@ -370,6 +370,7 @@ export class Control {
       epochOffsetMs: this.#epochOffsetMs,
       listener: listenerPerProcess(listener, this.#processes),
       overload,
+      ...(access.clients && { clients: clientsPerProcess(access.clients, this.#processes) }),
     })
   }
 

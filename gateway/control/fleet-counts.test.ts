@@ -37,6 +37,16 @@ test('what the processes of a gateway count adds up', () => {
   expect(process.shed).toBe(21)
 })
 
+test('what clients asked adds up, and is forgotten with the client', () => {
+  const fleet = new FleetCounts()
+  const app = { client: 'app', admitted: 3, limited: 2, forbidden: 1 }
+  const gone = { ...app, client: 'gone' }
+  fleet.update('ended', snapshot([], {}, { clients: [app, gone] }), 0)
+  fleet.update('one', snapshot([], {}, { clients: [app] }), 20_000)
+  fleet.update('two', snapshot([], {}, { clients: [app] }), 20_000)
+  expect(fleet.total(20_000).clients).toEqual([{ client: 'app', admitted: 9, limited: 6, forbidden: 3 }])
+})
+
 test('of how processes are the worst stands for all', () => {
   const { endpoints, process } = addSnapshots([
     snapshot([{ ejected: 1 }], { connections: 10, overloadLevel: 3, loopDelayP99Ms: 20, heapShare: 0.5 }),

@@ -50,14 +50,16 @@ function ended(snapshot: Snapshot): Snapshot {
   }
 }
 
-/** Only what some of these processes still know of endpoints and versions. */
+/** Only what some of these processes still know of endpoints, versions and clients. */
 function ofWhatIs(sum: Snapshot, of: readonly Snapshot[]): Snapshot {
   const endpoints = new Set(of.flatMap((s) => s.endpoints.map(endpointKey)))
   const versions = new Set(of.flatMap((s) => s.secondAttempts.map(versionKey)))
+  const clients = new Set(of.flatMap((s) => s.clients.map(({ client }) => client)))
   return {
     ...sum,
     endpoints: sum.endpoints.filter((one) => endpoints.has(endpointKey(one))),
     secondAttempts: sum.secondAttempts.filter((one) => versions.has(versionKey(one))),
+    clients: sum.clients.filter(({ client }) => clients.has(client)),
   }
 }
 
@@ -98,6 +100,16 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       snapshots.flatMap((s) => s.explanations),
       versionKey,
       addExplanations,
+    ),
+    clients: sumBy(
+      snapshots.flatMap((s) => s.clients),
+      (c) => c.client,
+      (a, b) => ({
+        ...a,
+        admitted: a.admitted + b.admitted,
+        limited: a.limited + b.limited,
+        forbidden: a.forbidden + b.forbidden,
+      }),
     ),
     process: snapshots.map((s) => s.process).reduce(addProcesses, IDLE_PROCESS),
   }

@@ -1,5 +1,8 @@
+import { Server as TlsServer } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
 import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
+import { isGuarded } from '../config/access.ts'
+import { isLoopback } from '../config/address.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
@@ -9,6 +12,8 @@ import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMes
 import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
+import { readCertificate, watchCertificate } from '../tls/certificate.ts'
+import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Charts } from './charts.ts'
 import { Control } from './control.ts'
@@ -34,6 +39,8 @@ const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
 const charts = new Charts()
 const own = new OwnMetrics()
+const { admin: adminTls } = config.tls
+const guard = new Guard(config.access.admin)
 
 process.on('message', (message: SupervisorReport | UpMessage) => {
   switch (message.kind) {
@@ -56,18 +63,14 @@ process.on('disconnect', () => void stop())
 // A signal to the whole group is the supervisor's to handle: it says when to end.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
+const certificate = adminTls && (await orFatal(() => readCertificate(adminTls, 'tls.admin')))
 const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
     server: httpServer(
-      adminApp({
-        control,
-        traffic,
-        charts,
-        policiesFolder: policiesFolder(file),
-        token: config.adminToken,
-      }),
+      adminApp({ control, traffic, charts, policiesFolder: policiesFolder(file), guard }),
+      certificate,
     ),
   },
   {
@@ -80,6 +83,13 @@ for (const { setting, address, server } of servers) {
   await listen(server, address).catch((error: NodeJS.ErrnoException) =>
     fatal(explain(setting, address, error)),
   )
+}
+const admin = servers[0]!.server
+if (adminTls && certificate && admin instanceof TlsServer) {
+  watchCertificate(adminTls, 'tls.admin', {
+    last: certificate,
+    onNew: (pair) => admin.setSecureContext(pair),
+  })
 }
 await orFatal(() => control.start())
 
@@ -94,14 +104,17 @@ function configChanged(news: ConfigNews): void {
     return
   }
   own.reloaded(true)
-  for (const setting of ['listen', 'processes', 'store', 'modelsFolder'] as const) {
+  for (const setting of ['listen', 'tls', 'processes', 'store', 'modelsFolder'] as const) {
     if (JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting])) {
       log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
     }
   }
-  if (news.config.adminToken !== config.adminToken) {
-    log.warn('the admin token changed; it takes effect at the next start')
-  }
+  const { admin } = news.config.access
+  if (isGuarded(admin) || isLoopback(config.listen.admin.host)) guard.use(admin)
+  else
+    log.warn(
+      'nobody would have to say who they are, and the admin API is open to others until the next start: access stays',
+    )
   log.info('the configuration changed and is in force')
   void control.reconfigure(news.config)
 }

@@ -5,6 +5,7 @@ import type { Control } from './control.ts'
 import type { FleetCounts } from './fleet-counts.ts'
 import {
   type ArmWeight,
+  clientMetrics,
   type EndpointHealth,
   exposition,
   fleetMetrics,
@@ -59,6 +60,7 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
     const text = await exposition(
       [
         ...fleetMetrics(counted),
+        ...clientMetrics(counted),
         ...weightMetrics(weights(control, traffic)),
         ...healthMetrics(health(control)),
         ...endpointMetrics(counted),

@@ -74,6 +74,19 @@ export function fleetMetrics({ arms, responses, unrouted, inFlight }: Snapshot):
   ]
 }
 
+export function clientMetrics({ clients }: Snapshot): MetricFamily[] {
+  const outcomes = ['admitted', 'limited', 'forbidden'] as const
+  return [
+    counter(
+      'coalmine_client_requests_total',
+      'Requests by the client whose key they had, and by what became of them at the entrance.',
+      clients.flatMap(({ client, ...counts }) =>
+        outcomes.map((outcome) => ({ value: counts[outcome], labels: { client, outcome } })),
+      ),
+    ),
+  ]
+}
+
 export function weightMetrics(weights: readonly ArmWeight[]): MetricFamily[] {
   const of = ({ model, version, arm }: ArmWeight) => ({ model, version, arm })
   return [

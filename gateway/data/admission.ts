@@ -84,6 +84,6 @@ function refused(status: number, reason: string, error: string): Refused {
   return { kind: 'refused', status, reason, error }
 }
 
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.slice(0, 130).replace(/[^\x20-\x7e]/g, '?')
 }

@@ -6,13 +6,14 @@ import { type Context, Hono } from 'hono'
 import { RegExpRouter } from 'hono/router/reg-exp-router'
 import { documentation } from '../docs-page.ts'
 import type { Protocol } from './answer-check.ts'
+import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 import { explain } from './explain.ts'
 import { dataOpenApi } from './openapi.ts'
-import { predict } from './predict.ts'
+import { forbidden, predict } from './predict.ts'
 import type { ModelRoute } from './route.ts'
 
-type Env = { Bindings: Partial<HttpBindings> }
+type Env = { Bindings: Partial<HttpBindings> & { readonly client?: Client | undefined } }
 type Handler = (c: Context<Env>) => Response | Promise<Response>
 
 const CALLS = /(:predict|:explain|\/infer)$/
@@ -28,7 +29,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
     const [, model, pin] = form.exec(c.req.param('call')!) ?? []
     if (model === undefined) return nothing(c)
     const fetched = new FetchExchange(c.req.raw)
-    predict(plane, fetched, model, protocol, pin)
+    predict(plane, fetched, model, protocol, pin, c.env?.client)
     return fetched.response
   }
   /** No such route, or one for another method. */
@@ -44,6 +45,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
     return (c) => {
       const model = c.req.param('model')!
       const version = c.req.param('version')
+      if (c.env?.client?.mayAsk(model) === false) return c.json({ error: forbidden(model) }, 403)
       const route = plane.routes.get(model)
       if (route && (version === undefined || route.versions.has(version))) return answer(c, route, version)
       if (!route && plane.knows(model))

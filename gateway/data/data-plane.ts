@@ -14,6 +14,7 @@ import type {
   TrippedMessage,
 } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
+import { Clients } from './clients.ts'
 import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'
 import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
@@ -46,6 +47,8 @@ export class DataPlane {
   #models: readonly string[] = []
   draining = false
   readonly overload = new OverloadGuard()
+  /** Who may ask; anybody when undefined. */
+  clients: Clients | undefined
   /** Of the port that it answers on. */
   listener: ListenerSettings = DEFAULT_LISTENER
 
@@ -93,6 +96,11 @@ export class DataPlane {
         this.#epochOffsetMs = message.epochOffsetMs
         this.overload.settings = message.overload
         this.listener = message.listener
+        if (message.clients === undefined) this.clients = undefined
+        else {
+          this.clients ??= new Clients()
+          this.clients.use(message.clients, this.nowMs())
+        }
         for (const running of this.#running.values())
           running.update(running.trial, message.epochOffsetMs, this.nowMs())
         return
@@ -123,6 +131,7 @@ export class DataPlane {
     return this.recorder.snapshot({
       endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
+      clients: this.clients?.counts() ?? [],
       process: {
         ...port,
         overloadLevel: LEVELS.indexOf(levelOf(protection)),

@@ -2,7 +2,9 @@ import type { Http1Exchange } from '../http1/http1-exchange.ts'
 import { Http1Server } from '../http1/server.ts'
 import type { Protocol } from './answer-check.ts'
 import { dataApp } from './app.ts'
+import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
+import { enter } from './entrance.ts'
 import { explain } from './explain.ts'
 import { predict } from './predict.ts'
 
@@ -21,15 +23,17 @@ export function dataServer(plane: DataPlane): Http1Server {
   return new Http1Server({
     serve(exchange) {
       const { method, target } = exchange.head
+      const client = plane.clients && enter(plane, plane.clients, exchange)
+      if (client === 'refused') return
       if (method === 'POST') {
         const v1 = V1.exec(target)
-        if (v1 !== null) return predict(plane, exchange, v1[1]!, 'v1' satisfies Protocol, v1[2])
+        if (v1 !== null) return predict(plane, exchange, v1[1]!, 'v1' satisfies Protocol, v1[2], client)
         const v2 = V2.exec(target)
-        if (v2 !== null) return predict(plane, exchange, v2[1]!, 'v2' satisfies Protocol, v2[2])
+        if (v2 !== null) return predict(plane, exchange, v2[1]!, 'v2' satisfies Protocol, v2[2], client)
         const explained = EXPLAIN.exec(target)
-        if (explained !== null) return explain(plane, exchange, explained[1]!, explained[2])
+        if (explained !== null) return explain(plane, exchange, explained[1]!, explained[2], client)
       }
-      throughApp(app, exchange)
+      throughApp(app, exchange, client)
     },
     isClosing: () => plane.closing,
     refused: (status) => plane.recorder.unrouted(`http-${status}`),
@@ -38,7 +42,7 @@ export function dataServer(plane: DataPlane): Http1Server {
 
 type App = ReturnType<typeof dataApp>
 
-function throughApp(app: App, exchange: Http1Exchange): void {
+function throughApp(app: App, exchange: Http1Exchange, client: Client | undefined): void {
   exchange.readBody(BODY_BYTES_MAX, (body) => {
     if (body === 'gone') return
     if (body === 'too large')
@@ -47,7 +51,7 @@ function throughApp(app: App, exchange: Http1Exchange): void {
         JSON_TYPE(),
         JSON.stringify({ error: `the body is larger than ${BODY_BYTES_MAX} bytes` }),
       )
-    answerOf(app, exchange, body).then(
+    answerOf(app, exchange, body, client).then(
       ({ status, headers, bytes }) => exchange.answer(status, headers, bytes),
       () => exchange.answer(500, JSON_TYPE(), '{"error":"unexpected error"}'),
     )
@@ -56,7 +60,7 @@ function throughApp(app: App, exchange: Http1Exchange): void {
 
 const JSON_TYPE = () => ['content-type', 'application/json']
 
-async function answerOf(app: App, { head }: Http1Exchange, body: Buffer) {
+async function answerOf(app: App, { head }: Http1Exchange, body: Buffer, client: Client | undefined) {
   const { method, target, names, values } = head
   const headers = new Headers()
   for (let i = 0; i < names.length; i++) headers.append(names[i]!, values[i]!)
@@ -66,7 +70,7 @@ async function answerOf(app: App, { head }: Http1Exchange, body: Buffer) {
     headers,
     ...(takesBody && { body: new Uint8Array(body) }),
   })
-  const response = await app.fetch(request)
+  const response = await app.fetch(request, { client })
   const flat: string[] = []
   response.headers.forEach((value, name) => {
     if (name !== 'content-length') flat.push(name, value)

@@ -3,10 +3,12 @@ import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { BUDGET_HEADER } from '@coalmine/contract/internal-headers.ts'
 import { jsonLimitFault, withRecords } from '@coalmine/contract/json-limits.ts'
 import { admit, requestIdOf } from './admission.ts'
+import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 import { poolOf } from './endpoints.ts'
 import { explainedVersion } from './explained-version.ts'
 import { HttpCall } from './http-call.ts'
+import { forbidden } from './predict.ts'
 import type { ModelRoute, Served } from './route.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -20,14 +22,23 @@ const RETRY_AFTER = ['retry-after', '1']
  * places and connections of its own, and is the first to be given up when there is much to do.
  *
  * @param pin a version named in the path
+ * @param client who asks, where clients are configured
  */
-export function explain(plane: DataPlane, exchange: Exchange, model: string, pin?: string): void {
+export function explain(
+  plane: DataPlane,
+  exchange: Exchange,
+  model: string,
+  pin?: string,
+  client?: Client,
+): void {
   const requestId = requestIdOf(exchange)
   const startMs = plane.nowMs()
   const refuse = (status: number, reason: string, error: string, headers: readonly string[] = []) => {
     plane.recorder.unrouted(reason)
     answerJson(exchange, status, [...headers, 'x-request-id', requestId], error)
   }
+  if (client?.mayAsk(model) === false)
+    return exchange.readBody(REFUSED_BODY_BYTES, () => refuse(403, 'forbidden', forbidden(model)))
   const { explanations } = plane.recorder
   const admission = admit(exchange, plane, model, pin)
   if (admission.kind === 'refused') {

@@ -3,7 +3,9 @@ import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { droppedLogLines, log } from '@coalmine/contract/log.ts'
 import { onCrash } from '../crash.ts'
+import { TlsFront } from '../http1/tls-front.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
+import { type CertificateFiles, readCertificate, watchCertificate } from '../tls/certificate.ts'
 import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
 import { sampleLoad } from './load-sampler.ts'
@@ -27,6 +29,9 @@ const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' | 
 const incarnation = randomUUID()
 const plane = new DataPlane({ report: send })
 const server = dataServer(plane)
+/** Of the data port; undefined where it speaks in clear text. */
+const files: CertificateFiles | undefined = JSON.parse(process.env.COALMINE_DATA_TLS || 'null') ?? undefined
+const front = files && (await tlsFront(files))
 let saidReady = false
 let ending = false
 
@@ -42,7 +47,7 @@ process.on('message', (message: DataMessage, socket?: Socket) => {
     case 'connection':
       send({ kind: 'taken', number: message.number })
       // Gone already if the client left on the way here.
-      if (socket) server.adopt(socket)
+      if (socket) (front ?? server).adopt(socket)
       return
     case 'lame-duck':
       plane.draining = true
@@ -92,11 +97,25 @@ function sendMetrics(): void {
   send({ kind: 'metrics', incarnation, snapshot: plane.snapshot(port()) })
 }
 
+/** Whatever cannot be read ends a new process before it gets a connection: those before it stay. */
+async function tlsFront(files: CertificateFiles): Promise<TlsFront> {
+  try {
+    const certificate = await readCertificate(files, 'tls.data')
+    const front = new TlsFront(server, certificate)
+    watchCertificate(files, 'tls.data', { last: certificate, onNew: (pair) => front.use(pair) })
+    return front
+  } catch (error) {
+    log.error('a data process cannot serve', { problem: (error as Error).message })
+    process.exit(1)
+  }
+}
+
 async function end(): Promise<void> {
   if (ending) return
   ending = true
   plane.draining = true
   log.info('draining', { inFlight: plane.recorder.inFlight })
+  await front?.settled()
   await server.drain(DRAIN_MS)
   clearInterval(metrics)
   load.stop()

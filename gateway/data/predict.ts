@@ -1,7 +1,8 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { jsonLimitFault } from '@coalmine/contract/json-limits.ts'
-import { admit, requestIdOf } from './admission.ts'
+import { admit, printable, requestIdOf } from './admission.ts'
 import type { Protocol } from './answer-check.ts'
+import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 import { Prediction } from './prediction.ts'
 import type { ModelRoute } from './route.ts'
@@ -13,6 +14,7 @@ const REFUSED_BODY_BYTES = 1024 * 1024
  * Answers one prediction, or refuses it before it is one.
  *
  * @param pin a version named in the path: that version only, no draw, no evidence, no other version
+ * @param client who asks, where clients are configured
  */
 export function predict(
   plane: DataPlane,
@@ -20,6 +22,7 @@ export function predict(
   model: string,
   protocol: Protocol,
   pin?: string,
+  client?: Client,
 ): void {
   const requestId = requestIdOf(exchange)
   const refuse = (status: number, reason: string, error: string, headers: string[] = []) => {
@@ -27,6 +30,8 @@ export function predict(
     const out = [...headers, 'x-request-id', requestId, 'content-type', 'application/json']
     exchange.answer(status, out, JSON.stringify({ error }))
   }
+  if (client?.mayAsk(model) === false)
+    return exchange.readBody(REFUSED_BODY_BYTES, () => refuse(403, 'forbidden', forbidden(model)))
   const admission = admit(exchange, plane, model, pin)
   if (admission.kind === 'refused') {
     const { status, reason, error, headers } = admission
@@ -49,6 +54,11 @@ export function predict(
     if (fault !== undefined) return refuse(400, 'json-limits', fault)
     new Prediction({ plane, exchange, route: drawnBy, protocol, pin, requestId, timeoutMs, body }).start()
   })
+}
+
+/** The same whether there is such a model or not. */
+export function forbidden(model: string): string {
+  return `this key is not for model '${printable(model)}'`
 }
 
 /**

@@ -157,6 +157,7 @@ export class Prediction implements Asker {
       this.#ended(attempt, outcome, code)
     } catch (error) {
       log.error('an answer could not be passed on', {
+        requestId: this.requestId,
         model: this.#route.model,
         error: (error as Error).message,
       })

@@ -119,7 +119,9 @@ export class Recorder {
   }
 
   /** @param around what is known of the process and its endpoints, which count for themselves */
-  snapshot(around: Partial<Pick<Snapshot, 'endpoints' | 'secondAttempts' | 'process'>> = {}): Snapshot {
+  snapshot(
+    around: Partial<Pick<Snapshot, 'endpoints' | 'secondAttempts' | 'clients' | 'process'>> = {},
+  ): Snapshot {
     return {
       arms: [...this.#arms.values()].map((arm) => arm.counts()),
       responses: [...this.#responses.values()],
@@ -129,6 +131,7 @@ export class Recorder {
       endpoints: [],
       secondAttempts: [],
       explanations: this.explanations.counts(),
+      clients: [],
       process: IDLE_PROCESS,
       ...around,
     }

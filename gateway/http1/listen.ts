@@ -4,7 +4,7 @@ import type { Http1Server } from './server.ts'
 
 /** A port of its own for a server: where no supervisor accepts for it. */
 export async function listenHttp1(
-  server: Http1Server,
+  server: Pick<Http1Server, 'adopt'>,
   { host, port }: { host: string; port: number },
 ): Promise<{ port: number; close(): Promise<void> }> {
   const sockets = new Set<Socket>()

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
@@ -54,7 +55,9 @@ export class Http1Server implements ConnectionHost {
       this.#host.serve(exchange)
     } catch (error) {
       log.error('a request failed in the gateway', {
-        target: exchange.head.target,
+        requestId: exchange.header('x-request-id')?.slice(0, 128),
+        // What may be a secret stands behind it.
+        path: exchange.head.target.split('?', 1)[0],
         error: (error as Error).stack,
       })
       exchange.answer(500, ['content-type', 'application/json'], '{"error":"unexpected error"}')
@@ -68,7 +71,9 @@ export class Http1Server implements ConnectionHost {
   adopt(socket: Socket): void {
     if (this.#open.size >= this.settings.connectionsMax) {
       this.dropped++
-      socket.resetAndDestroy()
+      // Under TLS there is nothing that could be reset.
+      if (socket instanceof TLSSocket) socket.destroy()
+      else socket.resetAndDestroy()
       return
     }
     socket.setNoDelay(true)

@@ -1,8 +1,9 @@
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
-import { ifMatch, requiredIfMatch } from './changes.ts'
+import { type By, ifMatch, requiredIfMatch } from './changes.ts'
 import { type AdminContext, known } from './context.ts'
 import { trafficSchema } from './model-schemas.ts'
 import { trafficView } from './model-view.ts'
+import { by } from './principal.ts'
 import { AdminProblem, type ProblemCode } from './problem.ts'
 import { restartRequest, weightRequest } from './rollout-schemas.ts'
 import { route } from './route.ts'
@@ -53,8 +54,8 @@ const OF_A_RUNNING_ONE: readonly ProblemCode[] = [
 /** What people do with a rollout that runs, or with a split by hand. */
 export function actionRoutes({ app, changes, ...seen }: AdminContext): void {
   const { control } = seen
-  const acted = async (model: string, intent: Intent, reason: string, expected?: number) => {
-    await changes.act(model, intent, reason, expected)
+  const acted = async (model: string, intent: Intent, who: By, expected?: number) => {
+    await changes.act(model, intent, who, expected)
     return { status: 200, body: await trafficView(seen, model) } as const
   }
 
@@ -71,7 +72,9 @@ export function actionRoutes({ app, changes, ...seen }: AdminContext): void {
         const model = known(control, c.req.valid('param').model)
         const { reason } = c.req.valid('json')
         const expected = requiredIfMatch(c)
-        return changes.answer(c, () => acted(model, { kind: 'act', action: { kind } }, reason, expected))
+        return changes.answer(c, () =>
+          acted(model, { kind: 'act', action: { kind } }, by(c, reason), expected),
+        )
       },
     )
   app.openapi(
@@ -86,7 +89,7 @@ export function actionRoutes({ app, changes, ...seen }: AdminContext): void {
     async (c) => {
       const model = known(control, c.req.valid('param').model)
       const { reason } = c.req.valid('json')
-      return changes.answer(c, () => acted(model, { kind: 'end-split' }, reason, ifMatch(c)))
+      return changes.answer(c, () => acted(model, { kind: 'end-split' }, by(c, reason), ifMatch(c)))
     },
   )
   app.openapi(
@@ -108,7 +111,7 @@ export function actionRoutes({ app, changes, ...seen }: AdminContext): void {
         if (rollout === undefined) throw new AdminProblem('no-rollout', `no rollout is running in ${model}`)
         const policy = control.policy(model, name ?? rollout.policy.name)
         if ('kind' in policy) throw new AdminProblem(policy.code, policy.message)
-        return acted(model, { kind: 'act', action: { kind: 'restart', policy } }, reason, expected)
+        return acted(model, { kind: 'act', action: { kind: 'restart', policy } }, by(c, reason), expected)
       })
     },
   )
@@ -136,7 +139,7 @@ export function actionRoutes({ app, changes, ...seen }: AdminContext): void {
       const { weightPercent, reason } = c.req.valid('json')
       const expected = requiredIfMatch(c)
       const weightBp = basisPoints(weightPercent)
-      return changes.answer(c, () => acted(model, { kind: 'set-weight', weightBp }, reason, expected))
+      return changes.answer(c, () => acted(model, { kind: 'set-weight', weightBp }, by(c, reason), expected))
     },
   )
 }

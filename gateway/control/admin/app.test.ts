@@ -192,6 +192,14 @@ test.each([
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
 })
 
+test('what is there by another method is 405, and says by which; whatever else is wrong with it', async () => {
+  const answer = await call('DELETE', '/api/v1/models/churn/rollout')
+  expect(answer.body).toMatchObject({ status: 405, code: 'method-not-allowed' })
+  expect(answer.headers.get('allow')).toBe('GET, HEAD, POST')
+  expect((await call('GET', '/api/v1/models/churn/rollback')).headers.get('allow')).toBe('POST')
+  expect((await call('POST', '/api/v1/nothing')).status).toBe(404)
+})
+
 test('of a store that fails nobody is told more than that', async () => {
   api.store.freeze = () => Promise.reject(new StoreError('/srv/secret/coalmine.db is locked'))
   const answer = await call('GET', '/api/v1/models')

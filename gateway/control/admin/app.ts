@@ -2,10 +2,11 @@ import { log } from '@coalmine/contract/log.ts'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { requestId } from 'hono/request-id'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
 import type { Charts } from '../charts.ts'
-import { access } from './access.ts'
+import type { Guard } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
 import { chartRoutes } from './chart-routes.ts'
@@ -13,6 +14,7 @@ import { consoleFiles } from './console.ts'
 import { decisionRoutes } from './decision-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
+import { onlyRoutes } from './methods.ts'
 import { modelRoutes } from './model-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { AdminProblem, problem } from './problem.ts'
@@ -35,14 +37,14 @@ const ROUTES = [
 ]
 
 export interface AdminDeps extends Seen {
-  readonly token: string | undefined
+  readonly guard: Guard
   readonly charts: Charts
   /** Where the policy files lie. */
   readonly policiesFolder: string
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ token, charts, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ guard, charts, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -55,17 +57,19 @@ export function adminApp({ token, charts, policiesFolder, ...seen }: AdminDeps):
       )
     },
   })
+  app.use('*', requestId({ limitLength: 128 }))
   app.get('/livez', (c) => c.json({ live: true }))
   // The description holds no secret; a browser could not send a token for a page.
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
-  app.doc31('/api/openapi.json', {
+  app.doc31('/api/openapi.json', () => ({
     openapi: '3.1.0',
     info: { title: 'Coalmine admin API', version: '1' },
-    ...(token === undefined ? {} : { security: [{ bearer: [] }] }),
-  })
+    ...(guard.isGuarded && { security: [{ bearer: [] }] }),
+  }))
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
   consoleFiles(app)
-  app.use('*', access(token))
+  app.use('*', guard.admit)
+  app.use('*', onlyRoutes(app))
   app.use('*', onlyJson)
   app.use(
     '*',
@@ -77,11 +81,14 @@ export function adminApp({ token, charts, policiesFolder, ...seen }: AdminDeps):
   const context = { app, changes: changesOf(seen.control), charts, policiesFolder, ...seen }
   for (const routes of ROUTES) routes(context)
 
-  app.notFound((c) => problem(c, 'not-found', `there is nothing at ${c.req.path}; see /api/docs`))
   app.onError((error, c) => {
     if (error instanceof AdminProblem) return problem(c, error.code, error.message, error.details)
     if ('status' in error && error.status === 400) return problem(c, 'malformed-json', 'the body is no JSON')
-    log.error('an admin request failed', { path: c.req.path, error: error.message })
+    log.error('an admin request failed', {
+      requestId: c.get('requestId'),
+      path: c.req.path,
+      error: error.message,
+    })
     if (error instanceof StoreError)
       return problem(
         c,

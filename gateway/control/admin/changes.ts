@@ -3,17 +3,18 @@ import type { Intent, Refusal } from '@coalmine/core/rollout/intent.ts'
 import type { Context } from 'hono'
 import type { Control } from '../control.ts'
 import { type Answer, repeatable } from './idempotency.ts'
+import type { by } from './principal.ts'
 import { AdminProblem } from './problem.ts'
 
-/** Who changes something here: whoever has the token, or sits at this machine. */
-export const OPERATOR = 'operator'
+/** Who, and why. */
+export type By = ReturnType<typeof by>
 
 /** How people's changes are carried out and answered. */
 export interface Changes {
   /** Answers with what `work` gives; a repeated Idempotency-Key gets the answer it got before. */
   answer(c: Context, work: () => Promise<Answer>): Promise<never>
   /** Carries out an intent. Throws the problem when it is refused, or when `expected` is not the revision any more. */
-  act(model: string, intent: Intent, reason: string, expected: number | undefined): Promise<void>
+  act(model: string, intent: Intent, by: By, expected: number | undefined): Promise<void>
 }
 
 export function changesOf(control: Control): Changes {
@@ -21,15 +22,16 @@ export function changesOf(control: Control): Changes {
   return {
     async answer(c, work) {
       const key = c.req.header('idempotency-key') || undefined
-      const request = `${c.req.method} ${c.req.path}\n${await c.req.text()}`
+      // Another person's change is another one, and has another name in the record.
+      const request = `${c.get('principal').name}\n${c.req.method} ${c.req.path}\n${await c.req.text()}`
       const fingerprint = createHash('sha256').update(request).digest('hex')
       const answer = await once(key, fingerprint, work)
       if (answer.fingerprint !== fingerprint)
         throw new AdminProblem('key-reused', 'this Idempotency-Key was used for another request')
       return c.body(answer.body, answer.status as Answer['status'], headersOf(answer)) as never
     },
-    async act(model, intent, reason, expected) {
-      settled(control, model, await control.act(model, intent, { actor: OPERATOR, reason }, expected))
+    async act(model, intent, who, expected) {
+      settled(control, model, await control.act(model, intent, who, expected))
     },
   }
 }

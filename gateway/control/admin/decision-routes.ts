@@ -26,7 +26,7 @@ export function decisionRoutes({ app, control }: AdminContext): void {
       tag: 'record',
       summary: 'One decision with all that it was made from, replayed',
       ok: fullDecisionSchema,
-      params: MODEL.extend({ id: z.coerce.number().int().min(1) }),
+      params: MODEL.extend({ id: z.coerce.number().int().min(1).openapi({ example: 7 }) }),
       refusals: ['decision-unknown'],
     }),
     async (c) => {

@@ -36,8 +36,9 @@ const recordSchema = z.looseObject({
   decision: z.looseObject({ kind: z.string(), because: z.string() }),
 })
 
-export const fullDecisionSchema = decisionSchema
-  .extend({
+export const fullDecisionSchema = z
+  .object({
+    ...decisionSchema.shape,
     record: recordSchema.nullable().openapi({
       description:
         'As it is kept: steps count from 0, weights are basis points, times are ms. Null for what no rollout was in.',

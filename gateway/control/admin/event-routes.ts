@@ -3,23 +3,25 @@ import type { HttpBindings } from '@hono/node-server'
 import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import { needs } from './access.ts'
 import { type AdminContext, known } from './context.ts'
 import { EventFeed, type Reader } from './event-feed.ts'
 import { AdminProblem } from './problem.ts'
 import { evaluationView } from './rollout-view.ts'
-import { problems } from './route.ts'
+import { ACCESS_REFUSALS, problems } from './route.ts'
 
 const READERS_MAX = 64
 
 const EVENTS = createRoute({
   method: 'get',
   path: '/api/v1/events',
+  middleware: [needs('viewer')] as const,
   tags: ['events'],
   summary: 'What happens, as server-sent events',
   description:
     '`decision` and `freeze` have the id of the record: whoever comes back with the last one (`Last-Event-ID`, or ' +
     '`after` at first) misses nothing and gets nothing twice. `evaluation` says at most once a second what a running ' +
-    'rollout knows; it is not kept. A comment comes at least every 15 seconds. Who does not read is cut.',
+    'rollout knows; it is not kept. A comment comes at least every 15 seconds. Who does not read is cut.\n\nRole: viewer.',
   request: {
     query: z.object({
       model: z.string().optional().openapi({ description: 'Only this model, and the freeze.' }),
@@ -34,7 +36,7 @@ const EVENTS = createRoute({
   },
   responses: {
     200: { description: 'A stream without an end', content: { 'text/event-stream': { schema: z.string() } } },
-    ...problems(['unauthorized', 'host-not-allowed', 'model-unknown', 'invalid-request', 'too-many-streams']),
+    ...problems([...ACCESS_REFUSALS, 'model-unknown', 'invalid-request', 'too-many-streams']),
   },
 })
 

@@ -1,6 +1,6 @@
 import { type Freeze, setFreeze } from '@coalmine/core/rollout/freeze.ts'
-import { OPERATOR } from './changes.ts'
 import type { AdminContext } from './context.ts'
+import { by } from './principal.ts'
 import { route } from './route.ts'
 import { freezeRequest, freezeSchema } from './schemas.ts'
 import { iso } from './units.ts'
@@ -21,13 +21,13 @@ export function freezeRoutes({ app, changes, control }: AdminContext): void {
       summary: 'The global brake: no canary weight rises while it is on',
       ok: freezeSchema,
       body: freezeRequest,
+      role: 'admin',
     }),
     async (c) => {
       const { frozen, reason } = c.req.valid('json')
       return changes.answer(c, async () => {
         const change = setFreeze(await control.store.freeze(), frozen, {
-          actor: OPERATOR,
-          reason,
+          ...by(c, reason),
           nowMs: control.nowMs(),
         })
         if (change) await control.store.setFreeze(change.next, change.event)

@@ -3,6 +3,7 @@ import { etag, ifMatch } from './changes.ts'
 import { type AdminContext, known } from './context.ts'
 import { modelSchema, stableRequest, trafficSchema } from './model-schemas.ts'
 import { modelView, trafficView } from './model-view.ts'
+import { by } from './principal.ts'
 import { AdminProblem } from './problem.ts'
 import { route } from './route.ts'
 import { reasonedSchema } from './schemas.ts'
@@ -45,6 +46,7 @@ export function modelRoutes({ app, changes, ...seen }: AdminContext): void {
         'Ends what runs. The version is started first, and has to be ready within 20 seconds. No comparison proves it.',
       ok: trafficSchema,
       body: stableRequest,
+      role: 'admin',
       refusals: ['version-unknown', 'version-not-ready', 'unchanged', 'frozen', 'revision-stale'],
     }),
     async (c) => {
@@ -55,7 +57,7 @@ export function modelRoutes({ app, changes, ...seen }: AdminContext): void {
         if (!stable) throw new AdminProblem('version-unknown', `model '${model}' has no version '${version}'`)
         const expected = ifMatch(c)
         const outcome = await control.prepared(model, version, () =>
-          changes.act(model, { kind: 'set-stable', stable }, reason, expected),
+          changes.act(model, { kind: 'set-stable', stable }, by(c, reason), expected),
         )
         if (outcome) throw new AdminProblem('version-not-ready', outcome.notReady)
         return { status: 200, body: await trafficView(seen, model) }
@@ -78,7 +80,7 @@ export function modelRoutes({ app, changes, ...seen }: AdminContext): void {
       const { reason } = c.req.valid('json')
       return changes.answer(c, async () => {
         const expected = ifMatch(c)
-        const back = () => changes.act(model, { kind: 'rollback' }, reason, expected)
+        const back = () => changes.act(model, { kind: 'rollback' }, by(c, reason), expected)
         const { rollout, previous } = control.deployment(model)
         const waits = rollout === undefined && previous !== undefined && !answers(model, previous.version)
         const outcome = waits ? await control.prepared(model, previous.version, back) : await back()

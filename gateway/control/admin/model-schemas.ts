@@ -6,9 +6,11 @@ import {
   rolloutSummarySchema,
   suggestionSchema,
 } from './rollout-schemas.ts'
-import { reasonedSchema, versionName, versionRef, weightSchema } from './schemas.ts'
+import { orNull, reasonedSchema, versionName, versionRef, weightSchema } from './schemas.ts'
 
-export const stableRequest = reasonedSchema.extend({ version: versionName }).openapi('StableRequest')
+export const stableRequest = z
+  .strictObject({ ...reasonedSchema.shape, version: versionName })
+  .openapi('StableRequest')
 
 const splitSchema = z
   .object({
@@ -34,26 +36,27 @@ const servedSchema = z.object({
       }),
     })
     .nullable(),
-  split: splitSchema.nullable().openapi({ description: 'Two versions, split by hand.' }),
+  split: orNull(splitSchema).openapi({ description: 'Two versions, split by hand.' }),
   frozen: z.boolean(),
 })
 
 /** Who gets what: by hand, or by a rollout. */
-export const trafficSchema = servedSchema
-  .extend({
-    rollout: rolloutSchema.nullable().openapi({ description: 'The one that runs.' }),
-    last: rolloutSummarySchema.nullable().openapi({ description: 'The one that ended last.' }),
+export const trafficSchema = z
+  .object({
+    ...servedSchema.shape,
+    rollout: orNull(rolloutSchema).openapi({ description: 'The one that runs.' }),
+    last: orNull(rolloutSummarySchema).openapi({ description: 'The one that ended last.' }),
     suggestions: z
       .array(suggestionSchema)
       .openapi({ description: 'Tolerances, by the last time that stable was measured beside itself.' }),
   })
   .openapi('Traffic')
 
-export const startedSchema = trafficSchema.extend({ plan: planSchema }).openapi('Started')
+export const startedSchema = z.object({ ...trafficSchema.shape, plan: planSchema }).openapi('Started')
 export const dryRunSchema = z
   .object({
     dryRun: z.literal(true),
-    plan: planSchema.nullable(),
+    plan: orNull(planSchema),
     refusal: z
       .object({ code: z.string(), detail: z.string() })
       .nullable()
@@ -77,9 +80,10 @@ const endpointSchema = z
   })
   .openapi('Endpoint')
 
-export const modelSchema = servedSchema
-  .extend({
-    rollout: rolloutBriefSchema.nullable(),
+export const modelSchema = z
+  .object({
+    ...servedSchema.shape,
+    rollout: orNull(rolloutBriefSchema),
     versions: z.array(
       versionRef.extend({
         description: z.string().nullable(),

@@ -1,22 +1,42 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { environmentToken } from '../../config/access-schema.ts'
+import { Guard } from './access.ts'
+import { adminApp } from './app.ts'
 import { STATUS } from './problem.ts'
+import { mayAct } from './role.ts'
 import { admin } from './testing/admin.ts'
 
 interface Operation {
   readonly summary: string
+  readonly description?: string
   readonly tags: readonly string[]
-  readonly parameters?: readonly { name: string; in: string; required?: boolean }[]
-  readonly requestBody?: { readonly content: Record<string, unknown> }
+  readonly parameters?: readonly {
+    name: string
+    in: string
+    required?: boolean
+    schema: { example?: unknown }
+  }[]
+  readonly requestBody?: { readonly content: Record<string, { schema: unknown }> }
   readonly responses: Record<string, { description: string; content?: Record<string, { schema?: unknown }> }>
 }
+
+const TOKENS = { viewer: 'the-token-of-a-viewer', operator: 'the-token-of-an-operator' }
 
 let api: Awaited<ReturnType<typeof admin>>
 // biome-ignore lint/suspicious/noExplicitAny: a document as it comes
 let document: any
+/** The same API for a viewer and an operator. */
+let guarded: ReturnType<typeof adminApp>
 let operations: { method: string; path: string; operation: Operation }[]
 
 beforeAll(async () => {
   api = await admin()
+  const { deps } = api
+  const tokens = (['viewer', 'operator'] as const).map((role) => ({
+    ...environmentToken(TOKENS[role]),
+    role,
+  }))
+  guarded = adminApp({ ...deps, guard: new Guard({ tokens, hosts: [] }) })
   document = (await api.call('GET', '/api/openapi.json')).body
   operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(
     ([path, of]) => Object.entries(of).map(([method, operation]) => ({ method, path, operation })),
@@ -31,6 +51,27 @@ function refs(node: unknown): string[] {
 }
 
 describe('the description of the API', () => {
+  test('is docs/openapi/admin.json (renew it with: npx vitest run --project unit gateway/control/admin/openapi.test.ts -u)', async () => {
+    const answer = await guarded.request('http://x/api/openapi.json')
+    const text = `${JSON.stringify(await answer.json(), null, 2)}\n`
+    await expect(text).toMatchFileSnapshot('../../../docs/openapi/admin.json')
+  })
+
+  test('has an example for everything that a path or a change needs', () => {
+    // biome-ignore lint/suspicious/noExplicitAny: a document as it comes
+    const schema = (node: any): any =>
+      node.$ref ? document.components.schemas[node.$ref.split('/').at(-1)] : node
+    const bare: string[] = []
+    for (const { method, path, operation } of operations) {
+      for (const { name, required, schema: of } of operation.parameters ?? [])
+        if (required && of.example === undefined) bare.push(`${method} ${path} ${name}`)
+      const body = schema(operation.requestBody?.content['application/json']?.schema ?? {})
+      for (const name of body.required ?? [])
+        if (schema(body.properties[name]).example === undefined) bare.push(`${method} ${path} body ${name}`)
+    }
+    expect(bare).toEqual([])
+  })
+
   test('names only what it holds', () => {
     const held = (ref: string) =>
       ref
@@ -79,8 +120,26 @@ describe('the description of the API', () => {
         }
       }
     // Of what is no route, of what only the file asks for, and of a rollout that is over and stored all the same.
-    const never = ['not-found', 'already-deployed', 'needs-restart', 'finished']
+    const never = ['not-found', 'method-not-allowed', 'already-deployed', 'needs-restart', 'finished']
     expect(codes.filter((code) => !documented.has(code)).toSorted()).toEqual(never.toSorted())
+  })
+
+  test('says of each route who may, and the routes hold to it', async () => {
+    const admins = ['PUT /api/v1/freeze', 'PUT /api/v1/models/{model}/stable']
+    for (const { method, path, operation } of operations) {
+      const where = `${method.toUpperCase()} ${path}`
+      const needed = method === 'get' ? 'viewer' : admins.includes(where) ? 'admin' : 'operator'
+      expect(operation.description, where).toContain(`Role: ${needed}.`)
+      for (const role of ['viewer', 'operator'] as const) {
+        const concrete = path.replaceAll(/\{\w+\}/g, '1')
+        // HEAD of what is read, as the events have no end.
+        const answer = await guarded.request(`http://x${concrete}`, {
+          method: method === 'get' ? 'HEAD' : method,
+          headers: { authorization: `Bearer ${TOKENS[role]}`, 'content-type': 'application/json' },
+        })
+        expect(answer.status === 403, `${where} as ${role}`).toBe(!mayAct(role, needed))
+      }
+    }
   })
 
   test('has every route of the operator', () => {

@@ -4,11 +4,12 @@ import { hasBegun, isAA, isFinished, judgedPair, type Rollout } from '@coalmine/
 import { z } from '@hono/zod-openapi'
 import type { Control } from '../control.ts'
 import type { RolloutRequest } from '../rollouts/starter.ts'
-import { etag, ifMatch, OPERATOR, settled } from './changes.ts'
+import { type By, etag, ifMatch, settled } from './changes.ts'
 import { type AdminContext, known } from './context.ts'
 import { dryRunSchema, startedSchema, trafficSchema } from './model-schemas.ts'
 import { trafficView } from './model-view.ts'
 import { planView } from './plan-view.ts'
+import { by } from './principal.ts'
 import { AdminProblem, type ProblemCode } from './problem.ts'
 import { rolloutSummarySchema, startRequest } from './rollout-schemas.ts'
 import { rolloutSummary } from './rollout-view.ts'
@@ -68,7 +69,7 @@ export function rolloutRoutes({ app, changes, ...seen }: AdminContext): void {
       tag: 'rollout',
       summary: 'One rollout, also while it runs',
       ok: rolloutSummarySchema,
-      params: MODEL.extend({ serial: z.coerce.number().int().min(1) }),
+      params: MODEL.extend({ serial: z.coerce.number().int().min(1).openapi({ example: 1 }) }),
       refusals: ['rollout-unknown'],
     }),
     async (c) => {
@@ -96,9 +97,9 @@ export function rolloutRoutes({ app, changes, ...seen }: AdminContext): void {
       const model = known(control, c.req.valid('param').model)
       const { reason, policy, ...wish } = c.req.valid('json')
       const request = { ...wish, ...(policy !== undefined && { policy }) }
-      if (request.dryRun) return c.json(await imagined(model, request, reason), 200) as never
+      if (request.dryRun) return c.json(await imagined(model, request, by(c, reason)), 200) as never
       const expected = ifMatch(c)
-      return changes.answer(c, () => started(model, request, reason, expected))
+      return changes.answer(c, () => started(model, request, by(c, reason), expected))
     },
   )
   app.openapi(
@@ -119,14 +120,13 @@ export function rolloutRoutes({ app, changes, ...seen }: AdminContext): void {
       return changes.answer(c, async () => {
         const last = await lastJudged(control, model)
         const request = { canary: last.canary.version, policy: last.policy.name, retry: true }
-        return started(model, { ...request, measure: isAA(last) }, reason, expected)
+        return started(model, { ...request, measure: isAA(last) }, by(c, reason), expected)
       })
     },
   )
 
-  async function started(model: string, request: RolloutRequest, reason: string, expected?: number) {
-    const by = { actor: OPERATOR, reason }
-    const { outcome, plan } = await control.startRollout(model, request, by, expected)
+  async function started(model: string, request: RolloutRequest, who: By, expected?: number) {
+    const { outcome, plan } = await control.startRollout(model, request, who, expected)
     if (outcome !== 'stale' && outcome.kind === 'refused')
       throw await explained(control, model, request.canary, outcome, plan)
     settled(control, model, outcome)
@@ -136,8 +136,8 @@ export function rolloutRoutes({ app, changes, ...seen }: AdminContext): void {
     } as const
   }
 
-  async function imagined(model: string, request: RolloutRequest, reason: string) {
-    const { outcome, plan } = await control.startRollout(model, request, { actor: OPERATOR, reason })
+  async function imagined(model: string, request: RolloutRequest, who: By) {
+    const { outcome, plan } = await control.startRollout(model, request, who)
     const refused = outcome !== 'stale' && outcome.kind === 'refused' ? outcome : undefined
     const refusal = refused && (await explained(control, model, request.canary, refused, plan))
     return {

@@ -139,8 +139,9 @@ export const suggestionSchema = z
   })
   .openapi('Suggestion')
 
-export const rolloutSchema = rolloutBriefSchema
-  .extend({
+export const rolloutSchema = z
+  .object({
+    ...rolloutBriefSchema.shape,
     risks: risksSchema,
     counts: armCountsSchema,
     evidence: z.object({
@@ -183,8 +184,9 @@ export const rolloutSummarySchema = z
 
 const flag = (description: string) => z.boolean().default(false).openapi({ description })
 
-export const startRequest = reasonedSchema
-  .extend({
+export const startRequest = z
+  .strictObject({
+    ...reasonedSchema.shape,
     canary: versionName,
     policy: policyName.optional().openapi({ description: "The model's own unless said." }),
     supersede: flag('End what runs in favour of this one.'),
@@ -195,7 +197,12 @@ export const startRequest = reasonedSchema
     dryRun: flag('Only say what would come of it.'),
   })
   .openapi('StartRequest')
-export const restartRequest = reasonedSchema
-  .extend({ policy: policyName.optional().openapi({ description: "The rollout's own unless said." }) })
+export const restartRequest = z
+  .strictObject({
+    ...reasonedSchema.shape,
+    policy: policyName.optional().openapi({ description: "The rollout's own unless said." }),
+  })
   .openapi('RestartRequest')
-export const weightRequest = reasonedSchema.extend({ weightPercent }).openapi('WeightRequest')
+export const weightRequest = z
+  .strictObject({ ...reasonedSchema.shape, weightPercent })
+  .openapi('WeightRequest')

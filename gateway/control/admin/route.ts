@@ -1,8 +1,19 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { needs } from './access.ts'
 import { type ProblemCode, problemSchema, STATUS } from './problem.ts'
+import type { Role } from './role.ts'
 
+/** What any request can be refused with for who asks. */
+export const ACCESS_REFUSALS: readonly ProblemCode[] = [
+  'unauthorized',
+  'token-expired',
+  'forbidden',
+  'host-not-allowed',
+  'origin-not-allowed',
+  'issuer-unavailable',
+]
 /** What any request can be refused with, whatever it is about. */
-const ANY: readonly ProblemCode[] = ['unauthorized', 'host-not-allowed', 'store-unavailable', 'internal']
+const ANY: readonly ProblemCode[] = [...ACCESS_REFUSALS, 'store-unavailable', 'internal']
 /** What any change can be refused with besides. */
 const ANY_CHANGE: readonly ProblemCode[] = [
   'malformed-json',
@@ -29,6 +40,7 @@ export const page = (limit: number, of: string) =>
 const CHANGE_HEADERS = z.object({
   'if-match': z.string().optional().openapi({
     description: 'The revision you looked at, in quotes; the ETag of the rollout.',
+    pattern: '^"\\d{1,15}"$',
     example: '"2"',
   }),
   // It is kept for a day.
@@ -51,6 +63,8 @@ interface Described<
   readonly body?: Body
   readonly query?: Query
   readonly params?: Params
+  /** Who may: whoever reads may be a viewer, whoever changes is an operator unless said. */
+  readonly role?: Role
   /** Besides those of every route. */
   readonly refusals?: readonly ProblemCode[]
 }
@@ -73,6 +87,7 @@ export function route<
     body,
     query,
     params,
+    role = method === 'get' ? 'viewer' : 'operator',
     refusals = [],
   }: Described<Ok, Body, Query, Params>,
 ) {
@@ -90,7 +105,8 @@ export function route<
     path,
     tags: [tag],
     summary,
-    ...(description && { description }),
+    description: [description, `Role: ${role}.`].filter(Boolean).join('\n\n'),
+    middleware: [needs(role)] as const,
     request: {
       ...(named && { params: named }),
       ...(body && { body: { required: true, ...json(body) }, headers: CHANGE_HEADERS }),

@@ -11,6 +11,11 @@ export const weightSchema = z.object({
   observed: weightPercent.nullable().openapi({ description: 'Over the last minute; null without requests.' }),
 })
 
+/** What has a name in the description, or null. `nullable()` would let the name itself mean null too. */
+export function orNull<Schema extends z.ZodType>(schema: Schema) {
+  return z.union([schema, z.null()])
+}
+
 export const versionRef = z.object({ version: z.string(), digest: z.string() })
 export const versionName = z.string().min(1).max(63).openapi({ example: '1.1.0' })
 export const policyName = z.string().min(1).max(63).openapi({ example: 'churn' })
@@ -25,7 +30,9 @@ export const reasonedSchema = z
       .openapi({ example: 'conversion looks good' }),
   })
   .openapi('Reasoned')
-export const freezeRequest = reasonedSchema.extend({ frozen: z.boolean() }).openapi('FreezeRequest')
+export const freezeRequest = z
+  .strictObject({ ...reasonedSchema.shape, frozen: z.boolean().openapi({ example: true }) })
+  .openapi('FreezeRequest')
 
 export const freezeSchema = z
   .object({

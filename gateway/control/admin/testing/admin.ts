@@ -11,6 +11,8 @@ import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
 import { around } from '@coalmine/core/rollout/testing/deployments.ts'
 import { inPhase } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { parsePolicy } from '@coalmine/policy/parse-policy.ts'
+import type { AdminAccess } from '../../../config/access.ts'
+import { environmentToken } from '../../../config/access-schema.ts'
 import { type ConfigEnvironment, loadConfig } from '../../../config/load-config.ts'
 import type { ControlRequest, DownMessage } from '../../../messages.ts'
 import { MemoryStore } from '../../../store/memory.ts'
@@ -18,6 +20,7 @@ import { answering, upstream } from '../../../testing/upstream.ts'
 import { Charts } from '../../charts.ts'
 import { Control } from '../../control.ts'
 import { RecentTraffic } from '../../recent-traffic.ts'
+import { Guard } from '../access.ts'
 import { adminApp } from '../app.ts'
 
 export const MODELS = fileURLToPath(new URL('../../../../models', import.meta.url))
@@ -98,16 +101,19 @@ interface Setup {
   /** Origins by version, instead of a worker that answers for 1.0.0 and 1.2.0, and nobody for 1.1.0. */
   readonly origins?: Readonly<Record<string, string>>
   readonly stored?: Stored
+  /** Nobody has to say who they are unless said. */
+  readonly access?: AdminAccess
 }
 
 export interface Call {
   readonly json?: unknown
   readonly headers?: Record<string, string>
+  /** Of an API that takes this admin token alone; undefined: the API of the setup. */
   readonly token?: string
 }
 
 /** The admin API over a control that serves churn from a memory store, with one upstream server. */
-export async function admin({ fields = 'initial: 1.0.0', origins, stored }: Setup = {}) {
+export async function admin({ fields = 'initial: 1.0.0', origins, stored, access }: Setup = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'coalmine-admin-'))
   const sent: (DownMessage | ControlRequest)[] = []
   // Ready, and of another make: it has no /manifest.
@@ -148,11 +154,11 @@ models:
   await control.start()
   const charts = new Charts()
   const deps = { control, traffic, charts, policiesFolder: join(folder, 'config/policies') }
-  const open = adminApp({ ...deps, token: undefined })
+  const open = adminApp({ ...deps, guard: new Guard(access ?? guardedBy()) })
   const documented = documentedCodes((await (await get(open, '/api/openapi.json')).json()) as Described)
 
   async function call(method: string, path: string, { json, headers, token }: Call = {}) {
-    const app = token === undefined ? open : adminApp({ ...deps, token })
+    const app = token === undefined ? open : adminApp({ ...deps, guard: new Guard(guardedBy(token)) })
     const response = await app.request(`http://localhost:8090${path}`, {
       method,
       headers: {
@@ -175,8 +181,7 @@ models:
 
   return {
     call,
-    charts,
-    folder,
+    deps,
     /** Asks a path below the model's. */
     churn: (method: string, path: string, options?: Call) =>
       call(method, `/api/v1/models/churn${path}`, options),
@@ -196,6 +201,11 @@ models:
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Access by one admin token, or by nobody's. */
+export function guardedBy(token?: string): AdminAccess {
+  return { tokens: token === undefined ? [] : [environmentToken(token)], hosts: [] }
 }
 
 function get(app: ReturnType<typeof adminApp>, path: string) {

@@ -14,7 +14,8 @@ import type { ModelRoute } from './route.ts'
 type Env = { Bindings: Partial<HttpBindings> }
 type Handler = (c: Context<Env>) => Response | Promise<Response>
 
-const PREDICTION = /(:predict|\/infer)$/
+const POSTED = /(:predict|:feedback|\/infer)$/
+const FEEDBACK = /^([^/]+):feedback$/
 const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 /** Every route of the data port. Answers are JSON; errors are `{"error": sentence}`. */
@@ -34,7 +35,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   function nothing(c: Context<Env>): Response {
     const { method, path } = c.req
     const takes = (other: string) => other !== method && app.router.match(other, path)[0].length > 0
-    const allow = takes('GET') ? 'GET' : takes('POST') && PREDICTION.test(path) ? 'POST' : undefined
+    const allow = takes('GET') ? 'GET' : takes('POST') && POSTED.test(path) ? 'POST' : undefined
     if (!allow) return c.json({ error: `there is nothing at ${path}; see /docs` }, 404)
     return c.json({ error: `${method} is not allowed here; use ${allow}` }, 405, { allow })
   }
@@ -51,9 +52,22 @@ export function dataApp(plane: DataPlane): Hono<Env> {
       return c.json({ error: `Request for unknown model: '${name}' is not found` }, 404)
     }
   }
+  const feedback = async (c: Context<Env>, model: string) => {
+    const route = plane.routes.get(model)
+    if (route === undefined)
+      return plane.knows(model)
+        ? c.json({ error: `model '${model}' is not ready` }, 503, { 'retry-after': '1' })
+        : c.json({ error: `Request for unknown model: '${model}' is not found` }, 404)
+    const { status, body } = await plane.feedback.take(route, await c.req.text())
+    return c.json(body, status as 202)
+  }
   const ready = (route: ModelRoute, version?: string) => route.ready(plane.nowMs(), version)
 
-  app.post('/v1/models/:call{.+}', predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/))
+  const predictV1 = predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/)
+  app.post('/v1/models/:call{.+}', (c) => {
+    const [, model] = FEEDBACK.exec(c.req.param('call')!) ?? []
+    return model === undefined ? predictV1(c) : feedback(c, model)
+  })
   app.post('/v2/models/:call{.+}', predicting('v2', /^([^/]+)(?:\/versions\/([^/]+))?\/infer$/))
 
   app.get('/', (c) => c.json({ status: 'alive' }))

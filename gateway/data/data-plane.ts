@@ -8,14 +8,17 @@ import type {
   DownMessage,
   Endpoint,
   EndpointEvent,
+  LabelsMessage,
   ProcessCounts,
   Snapshot,
   TableMessage,
   TrippedMessage,
+  WrittenIdKey,
 } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'
+import { Feedback } from './feedback.ts'
 import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
@@ -26,12 +29,13 @@ import { Upstream } from './upstream.ts'
 const STALE_MS = 30_000
 
 /** What a data plane tells control of itself. */
-export type Report = EndpointEvent | DeltaMessage | TrippedMessage
+export type Report = EndpointEvent | DeltaMessage | LabelsMessage | TrippedMessage
 
 /** What one data process knows. Messages replace parts of it; requests only read. */
 export class DataPlane {
   readonly routes = new Map<string, ModelRoute>()
   readonly recorder = new Recorder()
+  readonly feedback: Feedback
   /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
   idKey: IdKey = idKey(0, randomBytes(32))
   /** Independent u32 draws: never a client's request id, whose retries would keep their arm. */
@@ -61,6 +65,11 @@ export class DataPlane {
     this.#report = report
     this.random = seededRandom(seed)
     this.nowMs = clock
+    this.feedback = new Feedback({
+      routes: this.routes,
+      nowMs: () => this.evidenceMs(this.nowMs()),
+      send: report,
+    })
   }
 
   /** @param ageMs how long ago control said this, where the supervisor repeats it */
@@ -82,7 +91,7 @@ export class DataPlane {
       case 'models':
         this.#known = true
         this.#models = message.models
-        this.idKey = idKey(message.idKey.id, Buffer.from(message.idKey.secret, 'base64'))
+        this.#takeKeys(message.idKeys)
         for (const [model, endpoints] of this.#endpoints) {
           if (message.models.includes(model)) continue
           this.routes.delete(model)
@@ -101,8 +110,20 @@ export class DataPlane {
     }
   }
 
-  /** Sends what the rollouts' recordings have closed. */
+  #takeKeys(keys: readonly WrittenIdKey[]): void {
+    const { id, secret } = keys[0]!
+    this.idKey = idKey(id, Buffer.from(secret, 'base64'))
+    this.feedback.keys = keys
+  }
+
+  /** The time of the evidence in whole ms, at an instant of the monotonic clock. */
+  evidenceMs(monotonicMs: number): number {
+    return Math.round(monotonicMs + (this.#epochOffsetMs ?? Date.now() - this.nowMs()))
+  }
+
+  /** Sends what the rollouts' recordings have closed, and the truths that came. */
   flush(): void {
+    this.feedback.flush()
     for (const running of this.#running.values()) running.flush(this.nowMs())
   }
 
@@ -121,6 +142,7 @@ export class DataPlane {
     const { protection, shed, worst } = this.overload
     const all = [...this.#endpoints]
     return this.recorder.snapshot({
+      ...this.feedback.snapshot(),
       endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
       process: {

@@ -102,7 +102,7 @@ describe('a truth is', () => {
   test.each([
     [2, 'out_of_range', 'expected an index from 0 to 1 or one of "stay", "churn", found 2'],
     [0.5, 'out_of_range', 'found 0.5'],
-    ['chrun', 'not_in_enum', 'found "chrun" (did you mean "churn"?)'],
+    ['churm', 'not_in_enum', 'found "churm" (did you mean "churn"?)'],
     [true, 'wrong_type', 'found true'],
     [null, 'wrong_type', 'found null'],
     [[1], 'wrong_type', 'found a list of 1'],

@@ -4,6 +4,7 @@ import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
 import { failures } from './failures.ts'
+import { feedback } from './feedback.ts'
 import { fleet } from './fleet.ts'
 import { connections } from './gateway/connections.ts'
 import { cores } from './gateway/cores.ts'
@@ -48,6 +49,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   decisions,
   evidence,
   recording,
+  feedback,
   rollbacks,
   ticks,
   fleet,

@@ -150,9 +150,7 @@ describe('an operator at a gateway that runs', () => {
   })
 
   test('weight pauses, resume goes on, and the reason is in the record', async () => {
-    expect((await coalmine('weight churn 2 --reason care')).stdout).toMatch(
-      /paused[\s\S]*canary +1\.1\.0 +2 %/,
-    )
+    expect((await coalmine('weight churn 2 --reason care')).stdout).toMatch(/paused[\s\S]*canary +1\.1\.0 +2 %/)
     expect((await coalmine('rollout resume churn --reason "the night is over"')).stdout).toContain('stepping')
     expect((await coalmine('decisions churn --limit 1')).stdout).toContain('the night is over')
   })

@@ -10,7 +10,7 @@ export default defineConfig({
           ...node,
           name: 'unit',
           include: ['{core,contract,policy,worker,gateway,cli,console,bench,test}/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/containers/**', 'test/console/**', '**/node_modules/**'],
+          exclude: ['test/e2e/**', 'test/containers/**', 'test/console/**', 'test/dashboards/**', '**/node_modules/**'],
         },
       },
       {
@@ -30,6 +30,15 @@ export default defineConfig({
           include: ['test/console/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'dashboards',
+          include: ['test/dashboards/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

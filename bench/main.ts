@@ -3,6 +3,7 @@ import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
+import { explain } from './explain.ts'
 import { failures } from './failures.ts'
 import { feedback } from './feedback.ts'
 import { fleet } from './fleet.ts'
@@ -48,6 +49,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   routing,
   decisions,
   evidence,
+  explain,
   recording,
   feedback,
   rollbacks,

@@ -16,20 +16,21 @@ const AGAIN_MS = 1_000
 const SILENT_MS = 40_000
 
 /**
- * The events of a model as they happen, across restarts of the gateway: what happened meanwhile comes afterwards, by the
+ * The events of a model after one of the record, as they happen, across restarts of the gateway: what happened meanwhile comes afterwards, by the
  * id of the last one. Ends by `signal`; throws what the gateway refuses.
  */
 export async function* eventsOf(
   client: AdminClient,
   model: string,
+  after: number,
   signal: AbortSignal,
 ): AsyncGenerator<Heard> {
-  let last: string | undefined
+  let last = `${after}`
   while (!signal.aborted) {
     const silent = new AbortController()
     let alarm = setTimeout(() => silent.abort(), SILENT_MS)
     try {
-      const query = new URLSearchParams({ model, ...(last !== undefined && { after: last }) })
+      const query = new URLSearchParams({ model, after: last })
       const body = await client.events(`${query}`, AbortSignal.any([signal, silent.signal]))
       yield { event: 'connected', data: '' }
       const heartbeat = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -118,9 +127,8 @@ describe('model verify', () => {
   test('golden answers that the model does not give', () => {
     const models = join(folder, 'models')
     const version = join(models, 'churn/1.0.0')
-    mkdirSync(version, { recursive: true })
-    spawnSync('cp', ['-r', join(ROOT, 'models/churn/1.0.0/.'), version])
-    const text = spawnSync('cat', [join(version, 'golden.jsonl')], { encoding: 'utf8' }).stdout
+    cpSync(join(ROOT, 'models/churn/1.0.0'), version, { recursive: true })
+    const text = readFileSync(join(version, 'golden.jsonl'), 'utf8')
     writeFileSync(join(version, 'golden.jsonl'), text.replace(/0\.\d{3}/, '0.999'))
     const { status, stderr } = coalmine(`model verify churn 1.0.0 --models ${models}`)
     expect([status, stderr]).toEqual([1, expect.stringContaining('golden')])

@@ -162,6 +162,7 @@ export interface Snapshot {
   endpoints: EndpointCounts[]
   /** Of those versions alone that have an endpoint now. */
   secondAttempts: SecondAttemptCounts[]
+  explanations: ExplanationCounts[]
   process: ProcessCounts
 }
 
@@ -191,6 +192,16 @@ export interface SecondAttemptCounts {
   made: number
   /** By the budget. */
   refused: number
+}
+
+/** Explanations by the version that gave them, since the process began. */
+export interface ExplanationCounts {
+  model: string
+  version: string
+  /** By status; 499 where the client left. */
+  codes: Record<string, number>
+  latencyBuckets: number[]
+  latencySumSeconds: number
 }
 
 /** One data process: how it is, and counts since it began. */

@@ -14,6 +14,7 @@ export async function welcome(
     '',
     `  predictions   ${data}`,
     `  docs          ${data}/docs`,
+    `  console       ${url(listen.admin)}/console/`,
     `  admin API     ${url(listen.admin)}/api/docs`,
     `  metrics       ${url(listen.metrics)}/metrics`,
     '',

@@ -3,7 +3,7 @@ import { type AdminClient, modelPath } from '../admin-client.ts'
 import type { Context } from '../context.ts'
 import { eventsOf } from '../event-stream.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
-import { lastLines, trafficLines } from '../rollout-text.ts'
+import { lastLines, phaseText, trafficLines } from '../rollout-text.ts'
 import { screen } from '../screen.ts'
 import { paint } from '../text.ts'
 import type { DecisionRow, RolloutSummary, Traffic } from '../views.ts'
@@ -58,6 +58,9 @@ async function follow(
   command: Command,
 ): Promise<number> {
   const { serial } = first.rollout!
+  const { view: record } = await client.read<{ decisions: DecisionRow[] }>(
+    `${modelPath(model)}/decisions?limit=1`,
+  )
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   const isJson = command.optsWithGlobals<{ json?: boolean }>().json === true
@@ -73,8 +76,14 @@ async function follow(
       ...(notice ? [paint('yellow', notice)] : []),
     ])
   draw()
+  view.line(`rollout ${serial} of ${model}: ${phaseText(first.rollout!, Date.now())}`, {
+    kind: 'watched',
+    model,
+    serial,
+    phase: first.rollout!.phase,
+  })
   try {
-    for await (const { event, data } of eventsOf(client, model, stop.signal)) {
+    for await (const { event, data } of eventsOf(client, model, record.decisions[0]?.id ?? 0, stop.signal)) {
       if (event === 'lost') {
         notice = `the gateway does not answer (${data}); waiting for it`
         draw()
@@ -93,7 +102,9 @@ async function follow(
       if (code !== undefined) {
         view.close()
         const summary = await summaryOf(client, model, serial)
-        if (summary.outcome !== null) context.print(command, summary, () => lastLines(summary))
+        // A terminal shows it already.
+        if (summary.outcome !== null && (isJson || !process.stdout.isTTY))
+          context.print(command, summary, () => lastLines(summary))
         return code
       }
     }

@@ -256,7 +256,11 @@ function start({ model, stable }: Traffic): void {
     tone: 'primary',
     fields: <StartFields model={model} versions={versions.map(({ version }) => version)} />,
     blocked: () =>
-      wish.value.canary === '' ? 'There is no other version.' : imagined.value?.refusal?.detail,
+      wish.value.canary === ''
+        ? 'There is no other version.'
+        : imagined.value === undefined
+          ? 'Asking the planner…'
+          : imagined.value.refusal?.detail,
     act: (reason) => change('POST', `${modelPath(model)}/rollout`, { ...wish.value, reason }),
   })
 }
@@ -297,8 +301,7 @@ function StartFields({ model, versions }: { model: string; versions: string[] })
         </select>
       </label>
       {plan && <PlanView plan={plan} />}
-      {imagined.value === undefined && wish.value.canary !== '' && <p class="muted">Asking the planner…</p>}
-      {refusal?.code === 'already-judged' && (
+      {(refusal?.code === 'already-judged' || wish.value.retry) && (
         <Check
           label="Judge this pair again; the risk is spent once more"
           on={wish.value.retry}

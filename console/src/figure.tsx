@@ -10,7 +10,14 @@ export function Figure({ says, draw }: { says: string; draw: (width: number) => 
     return () => observer.disconnect()
   }, [])
   useEffect(() => {
-    if (width > 0) place.current!.replaceChildren(draw(width))
+    if (width > 0) place.current!.replaceChildren(silent(draw(width)))
   }, [width, draw])
   return <div class="figure" role="img" aria-label={says} ref={place} />
+}
+
+/** What it shows is said once, in words: without the names that a chart gives to its parts. */
+function silent(chart: Element): Element {
+  for (const part of chart.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label')
+  chart.setAttribute('aria-hidden', 'true')
+  return chart
 }

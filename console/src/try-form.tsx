@@ -78,7 +78,10 @@ export function TryForm({
                 </small>
               )}
             </h3>
-            <pre>{error ? error.message : JSON.stringify(predictionOf(tried!.answer), undefined, 2)}</pre>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it with the keyboard */}
+            <pre tabIndex={0}>
+              {error ? error.message : JSON.stringify(predictionOf(tried!.answer), undefined, 2)}
+            </pre>
           </div>
         ))}
       </div>

@@ -2,8 +2,8 @@ import { IDLE_PROCESS, OUTCOMES } from '../data/recorder.ts'
 import type {
   ArmCounts,
   EndpointCounts,
+  ExplanationCounts,
   ProcessCounts,
-  SecondAttemptCounts,
   Snapshot,
   TruthCounts,
 } from '../messages.ts'
@@ -111,6 +111,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       versionKey,
       (a, b) => ({ ...a, made: a.made + b.made, refused: a.refused + b.refused }),
     ),
+    explanations: sumBy(
+      snapshots.flatMap((s) => s.explanations),
+      versionKey,
+      addExplanations,
+    ),
     process: snapshots.map((s) => s.process).reduce(addProcesses, IDLE_PROCESS),
   }
 }
@@ -119,7 +124,7 @@ function endpointKey({ model, version, endpoint }: EndpointCounts): string {
   return `${model}\n${version}\n${endpoint}`
 }
 
-function versionKey({ model, version }: SecondAttemptCounts): string {
+function versionKey({ model, version }: { model: string; version: string }): string {
   return `${model}\n${version}`
 }
 
@@ -152,6 +157,17 @@ function addTruths(a: TruthCounts, b: TruthCounts): TruthCounts {
     wrong: a.wrong + b.wrong,
     delayBuckets: a.delayBuckets.map((count, i) => count + b.delayBuckets[i]!),
     delaySumSeconds: a.delaySumSeconds + b.delaySumSeconds,
+  }
+}
+
+function addExplanations(a: ExplanationCounts, b: ExplanationCounts): ExplanationCounts {
+  const codes = { ...a.codes }
+  for (const [code, count] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + count
+  return {
+    ...a,
+    codes,
+    latencyBuckets: a.latencyBuckets.map((n, i) => n + (b.latencyBuckets[i] ?? 0)),
+    latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from './metrics.ts'
 import { DecisionCounts } from './metrics-decisions.ts'
 import { endpointMetrics } from './metrics-endpoints.ts'
+import { explainMetrics } from './metrics-explain.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
 import { feedbackMetrics, type RolloutLabels } from './metrics-feedback.ts'
 import { processMetrics } from './metrics-processes.ts'
@@ -62,6 +63,7 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
         ...weightMetrics(weights(control, traffic)),
         ...healthMetrics(health(control)),
         ...endpointMetrics(counted),
+        ...explainMetrics(counted),
         ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),

@@ -7,6 +7,7 @@ import { RegExpRouter } from 'hono/router/reg-exp-router'
 import { documentation } from '../docs-page.ts'
 import type { Protocol } from './answer-check.ts'
 import type { DataPlane } from './data-plane.ts'
+import { explain } from './explain.ts'
 import { dataOpenApi } from './openapi.ts'
 import { predict } from './predict.ts'
 import type { ModelRoute } from './route.ts'
@@ -14,7 +15,7 @@ import type { ModelRoute } from './route.ts'
 type Env = { Bindings: Partial<HttpBindings> }
 type Handler = (c: Context<Env>) => Response | Promise<Response>
 
-const POSTED = /(:predict|:feedback|\/infer)$/
+const CALLS = /(:predict|:explain|:feedback|\/infer)$/
 const FEEDBACK = /^([^/]+):feedback$/
 const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
@@ -35,7 +36,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   function nothing(c: Context<Env>): Response {
     const { method, path } = c.req
     const takes = (other: string) => other !== method && app.router.match(other, path)[0].length > 0
-    const allow = takes('GET') ? 'GET' : takes('POST') && POSTED.test(path) ? 'POST' : undefined
+    const allow = takes('GET') ? 'GET' : takes('POST') && CALLS.test(path) ? 'POST' : undefined
     if (!allow) return c.json({ error: `there is nothing at ${path}; see /docs` }, 404)
     return c.json({ error: `${method} is not allowed here; use ${allow}` }, 405, { allow })
   }
@@ -63,10 +64,18 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   }
   const ready = (route: ModelRoute, version?: string) => route.ready(plane.nowMs(), version)
 
-  const predictV1 = predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/)
+  const predictingV1 = predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/)
+  const explaining = (c: Context<Env>) => {
+    const [, model, pin] = /^([^/]+?)(?:\/versions\/([^/]+))?:explain$/.exec(c.req.param('call')!) ?? []
+    if (model === undefined) return nothing(c)
+    const fetched = new FetchExchange(c.req.raw)
+    explain(plane, fetched, model, pin)
+    return fetched.response
+  }
   app.post('/v1/models/:call{.+}', (c) => {
     const [, model] = FEEDBACK.exec(c.req.param('call')!) ?? []
-    return model === undefined ? predictV1(c) : feedback(c, model)
+    if (model !== undefined) return feedback(c, model)
+    return c.req.path.endsWith(':explain') ? explaining(c) : predictingV1(c)
   })
   app.post('/v2/models/:call{.+}', predicting('v2', /^([^/]+)(?:\/versions\/([^/]+))?\/infer$/))
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
+import { type IdKey, type IdKeyRing, idKey } from '@coalmine/contract/prediction-id.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { monotonicMs } from '../clock.ts'
 import { DEFAULT_LISTENER, type ListenerSettings } from '../http1/settings.ts'
@@ -38,6 +38,8 @@ export class DataPlane {
   readonly feedback: Feedback
   /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
   idKey: IdKey = idKey(0, randomBytes(32))
+  /** What prediction ids are verified with. */
+  idKeys: IdKeyRing = new Map([[this.idKey.id, this.idKey]])
   /** Independent u32 draws: never a client's request id, whose retries would keep their arm. */
   readonly random: () => number
   /** The machine's monotonic clock. */
@@ -67,6 +69,7 @@ export class DataPlane {
     this.nowMs = clock
     this.feedback = new Feedback({
       routes: this.routes,
+      keys: () => this.idKeys,
       nowMs: () => this.evidenceMs(this.nowMs()),
       send: report,
     })
@@ -111,9 +114,8 @@ export class DataPlane {
   }
 
   #takeKeys(keys: readonly WrittenIdKey[]): void {
-    const { id, secret } = keys[0]!
-    this.idKey = idKey(id, Buffer.from(secret, 'base64'))
-    this.feedback.keys = keys
+    this.idKeys = new Map(keys.map(({ id, secret }) => [id, idKey(id, Buffer.from(secret, 'base64'))]))
+    this.idKey = this.idKeys.get(keys[0]!.id)!
   }
 
   /** The time of the evidence in whole ms, at an instant of the monotonic clock. */

@@ -2,16 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { classOfTruth, type FeedbackItem, parseFeedback } from '@coalmine/contract/feedback.ts'
 import { Histogram } from '@coalmine/contract/histogram.ts'
-import {
-  type IdKeyRing,
-  idHash,
-  idKey,
-  type PredictionIdFields,
-  verify,
-} from '@coalmine/contract/prediction-id.ts'
+import { type IdKeyRing, idHash, type PredictionIdFields, verify } from '@coalmine/contract/prediction-id.ts'
 import { brokenContract, ContractError, errorBody, type Problem } from '@coalmine/contract/problem.ts'
 import { ARMS } from '@coalmine/core/routing/draw.ts'
-import type { LabelsMessage, PackedLabel, Snapshot, TruthCounts, WrittenIdKey } from '../messages.ts'
+import type { LabelsMessage, PackedLabel, Snapshot, TruthCounts } from '../messages.ts'
 import { RecentIds } from './recent-ids.ts'
 import type { ModelRoute, Served } from './route.ts'
 
@@ -50,6 +44,8 @@ export interface FeedbackAnswer {
 /** What feedback asks of the process that it is in. */
 export interface FeedbackDeps {
   routes: ReadonlyMap<string, ModelRoute>
+  /** What ids are verified with. */
+  keys(): IdKeyRing
   /** The time of the evidence. */
   nowMs(): number
   send(message: LabelsMessage): void
@@ -77,15 +73,10 @@ export class Feedback {
     Omit<TruthCounts, 'delayBuckets' | 'delaySumSeconds'> & { delay: Histogram }
   >()
   readonly #waiting = new Map<string, PackedLabel[]>()
-  #ring: IdKeyRing = new Map()
   #sequence = 0
 
   constructor(deps: FeedbackDeps) {
     this.#deps = deps
-  }
-
-  set keys(keys: readonly WrittenIdKey[]) {
-    this.#ring = new Map(keys.map(({ id, secret }) => [id, idKey(id, Buffer.from(secret, 'base64'))]))
   }
 
   /** @param route of the model that the path names */
@@ -127,7 +118,7 @@ export class Feedback {
   }
 
   #look(route: ModelRoute, item: FeedbackItem): Known | Refusal {
-    const verified = verify(item.predictionId, this.#ring)
+    const verified = verify(item.predictionId, this.#deps.keys())
     if (!verified.ok) return verified.error
     const { fields } = verified
     if (this.#deps.nowMs() - fields.timeMs > EXPIRES_MS) return 'expired'

@@ -1,6 +1,8 @@
 import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import {
+  explainRequestSchema,
+  explainResponseSchema,
   feedbackRequestSchema,
   feedbackResponseSchema,
   inferRequestSchema,
@@ -91,6 +93,10 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
     response: predictResponseSchema(manifest),
   }
   const v2 = { request: inferRequestSchema(manifest), response: inferResponseSchema(manifest) }
+  const explain = {
+    request: explainRequestSchema(manifest, limits.instances),
+    response: explainResponseSchema(manifest),
+  }
   const pin = {
     name: 'version',
     in: 'path',
@@ -104,6 +110,10 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
   return {
     [`/v1/models/${model}:predict`]: call(manifest, 'Predict from records', v1),
     [`/v1/models/${model}/versions/{version}:predict`]: call(manifest, 'Predict with one version', v1, pin),
+    [`/v1/models/${model}:explain`]: explained(call(manifest, 'Explain predictions', explain)),
+    [`/v1/models/${model}/versions/{version}:explain`]: explained(
+      call(manifest, 'Explain predictions of one version', explain, pin),
+    ),
     ...(labelsOf(manifest).length > 0 && { [`/v1/models/${model}:feedback`]: feedback(manifest) }),
     [`/v2/models/${model}/infer`]: call(manifest, 'Infer from tensors (Open Inference Protocol)', v2),
     [`/v2/models/${model}/versions/{version}/infer`]: call(manifest, 'Infer with one version', v2, pin),
@@ -160,6 +170,19 @@ function feedback(manifest: Manifest) {
       },
     },
   }
+}
+
+/** The same route, and what is answered otherwise where nothing is predicted. */
+function explained({ post }: ReturnType<typeof call>) {
+  const { 'x-prediction-id': _, ...headers } = HEADERS
+  const responses = {
+    ...post.responses,
+    200: { ...post.responses[200], description: 'The explanations', headers },
+    404: refusal('Unknown model or version, or the version that predicted is not kept any more'),
+    501: refusal('The version cannot be explained; the error says why'),
+    503: refusal('No worker is ready, or there is too much to do for explanations; see Retry-After'),
+  }
+  return { post: { ...post, responses } }
 }
 
 function refusal(description: string) {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Gateway, json, ROOT, until } from './gateway-process.ts'
+import { Gateway, ROOT, until } from './gateway-process.ts'
 import { type Load, startLoad } from './rollout-load.ts'
 import { untilPhase } from './rollout-record.ts'
 
@@ -15,11 +15,17 @@ guardrails:
   - { metric: error_rate, tolerate: 20pp, margin: 30pp, share: 1 }
 progressDeadline: 2000h
 `
-const TOKEN = 'a-token-of-32-characters-for-test'
 const COALMINE = join(ROOT, 'cli/main.ts')
 
 let gateway: Gateway
 let load: Load
+
+type Command = ChildProcess & {
+  /** What it has printed. */
+  text(): string
+  /** Its exit code, first. */
+  ended: Promise<unknown[]>
+}
 
 interface Ended {
   status: number | null
@@ -31,27 +37,26 @@ function env(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   return {
     ...process.env,
     COALMINE_URL: `http://127.0.0.1:${gateway.ports.admin}`,
-    COALMINE_TOKEN: TOKEN,
     ...more,
   }
 }
 
 /** The command in a pipe. */
-function started(args: string[], more?: Record<string, string>): ChildProcess & { text(): string } {
+function started(args: string[], more?: Record<string, string>): Command {
   const child = spawn(process.execPath, [COALMINE, ...args], {
     env: env(more),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
-  return Object.assign(child, { text: () => text })
+  return Object.assign(child, { text: () => text, ended: once(child, 'close') })
 }
 
 async function coalmine(args: string, more?: Record<string, string>): Promise<Ended> {
   const child = started(words(args), more)
   let stderr = ''
   child.stderr!.on('data', (chunk) => (stderr += chunk))
-  const [status] = await once(child, 'close')
+  const [status] = (await child.ended) as [number | null]
   return { status, stdout: child.text(), stderr }
 }
 
@@ -61,7 +66,7 @@ function words(args: string): string[] {
 }
 
 /** The command in a pseudo-terminal of util-linux's `script`, so wide and high. */
-function inTerminal(args: string): ChildProcess & { text(): string } {
+function inTerminal(args: string): Command {
   const command = `stty cols 120 rows 40; exec ${process.execPath} ${COALMINE} ${args}`
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     env: env(),
@@ -69,14 +74,13 @@ function inTerminal(args: string): ChildProcess & { text(): string } {
   })
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
-  return Object.assign(child, { text: () => text })
+  return Object.assign(child, { text: () => text, ended: once(child, 'close') })
 }
 
 beforeAll(async () => {
   gateway = await Gateway.start({
     models: '  churn: { initial: 1.0.0, policy: none, runtime: process }',
     policies: { slow: POLICY },
-    env: { COALMINE_ADMIN_TOKEN: TOKEN },
   })
   load = startLoad(gateway)
 })
@@ -100,15 +104,6 @@ describe('an operator at a gateway that runs', () => {
       model: 'churn',
       stable: { version: '1.0.0' },
     })
-  })
-
-  test('a wrong token: 1, and how to give the right one; none is ever shown', async () => {
-    const { status, stderr } = await coalmine('status', { COALMINE_TOKEN: 'wrong-wrong-wrong' })
-    expect([status, stderr]).toEqual([1, expect.stringContaining('COALMINE_TOKEN')])
-    expect(stderr).not.toContain('wrong-wrong')
-    const file = join(gateway.folder, 'token')
-    writeFileSync(file, `${TOKEN}\n`)
-    expect((await coalmine(`status --token-file ${file}`, { COALMINE_TOKEN: '' })).status).toBe(0)
   })
 
   test('no such model: the sentence of the gateway', async () => {
@@ -150,7 +145,9 @@ describe('an operator at a gateway that runs', () => {
   })
 
   test('weight pauses, resume goes on, and the reason is in the record', async () => {
-    expect((await coalmine('weight churn 2 --reason care')).stdout).toMatch(/paused[\s\S]*canary +1\.1\.0 +2 %/)
+    expect((await coalmine('weight churn 2 --reason care')).stdout).toMatch(
+      /paused[\s\S]*canary +1\.1\.0 +2 %/,
+    )
     expect((await coalmine('rollout resume churn --reason "the night is over"')).stdout).toContain('stepping')
     expect((await coalmine('decisions churn --limit 1')).stdout).toContain('the night is over')
   })
@@ -161,17 +158,9 @@ describe('an operator at a gateway that runs', () => {
     const asked = inTerminal('rollout promote churn --reason hurry')
     await until(() => asked.text().includes('[y/N]'))
     asked.stdin!.write('n\n')
-    await once(asked, 'close')
+    await asked.ended
     expect(asked.text()).toContain('nothing was changed')
-    expect(
-      (
-        await json(
-          await gateway.admin('/api/v1/models/churn/rollout', {
-            headers: { authorization: `Bearer ${TOKEN}` },
-          }),
-        )
-      ).rollout,
-    ).not.toBeNull()
+    expect((await gateway.model()).rollout).not.toBeNull()
   })
 
   test('replay: a decision by evidence, online and from a file', async () => {
@@ -195,7 +184,7 @@ describe('an operator at a gateway that runs', () => {
     const drawn = inTerminal('rollout watch churn')
     const piped = started(['rollout', 'watch', 'churn'])
     const asJson = started(['rollout', 'watch', 'churn', '--json'])
-    await until(() => drawn.text().includes('stepping'))
+    await until(() => [drawn, piped, asJson].every((watch) => watch.text().includes('stepping')))
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a cursor goes up
     await until(() => /\x1b\[\d+A/.test(drawn.text()))
     const [control] = gateway.children('control/main.ts')
@@ -203,16 +192,21 @@ describe('an operator at a gateway that runs', () => {
     await until(() => drawn.text().includes('waiting for it'))
     await until(() => gateway.children('control/main.ts').length === 1)
     await until(async () => (await coalmine('rollout pause churn --reason "a look"')).status === 0)
-    await until(() => piped.text().includes('paused by operator: a look'))
-    expect((await coalmine('rollback churn --reason complaints')).status).toBe(0)
-    const codes = await Promise.all(
-      [drawn, piped, asJson].map(async (child) => (await once(child, 'close'))[0]),
+    await until(
+      () => piped.text().includes('paused by operator: a look'),
+      () => `${piped.text()} ${piped.exitCode}`,
     )
+    expect((await coalmine('rollback churn --reason complaints')).status).toBe(0)
+    const codes = await Promise.all([drawn, piped, asJson].map(async ({ ended }) => (await ended)[0]))
     expect(codes).toEqual([10, 10, 10])
     expect(drawn.text()).toMatch(/rolled back/)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what is looked for
     expect(piped.text()).not.toMatch(/\x1b/)
-    for (const line of asJson.text().split('\n{').slice(0, 1)) expect(line).toContain('"kind"')
+    const [watched, paused] = asJson
+      .text()
+      .split('\n')
+      .map((line) => (line.startsWith('{"') ? JSON.parse(line) : {}))
+    expect([watched.kind, paused.kind]).toEqual(['watched', 'paused'])
   })
 
   test('watch without a rollout says so, and what came of the last one', async () => {
@@ -236,4 +230,24 @@ describe('an operator at a gateway that runs', () => {
     const { status, stderr } = await coalmine(`state reset --yes --config ${gateway.configFile}`)
     expect([status, stderr]).toEqual([1, expect.stringContaining('stop it first')])
   })
+})
+
+test('a gateway with a token: a wrong one is refused with how to give the right one, and none is ever shown', async () => {
+  const token = 'a-token-of-32-characters-for-test'
+  const locked = await Gateway.start({
+    models: '  digits: { initial: 1.0.0, runtime: process }',
+    env: { COALMINE_ADMIN_TOKEN: token },
+  })
+  try {
+    const address = { COALMINE_URL: `http://127.0.0.1:${locked.ports.admin}` }
+    const { status, stderr } = await coalmine('status', { ...address, COALMINE_TOKEN: 'wrong-wrong-wrong' })
+    expect([status, stderr]).toEqual([1, expect.stringContaining('COALMINE_TOKEN')])
+    expect(stderr).not.toContain('wrong-wrong')
+    expect((await coalmine('status', { ...address, COALMINE_TOKEN: token })).status).toBe(0)
+    const file = join(locked.folder, 'token')
+    writeFileSync(file, `${token}\n`)
+    expect((await coalmine(`status --token-file ${file}`, address)).status).toBe(0)
+  } finally {
+    await locked.dispose()
+  }
 })

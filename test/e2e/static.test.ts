@@ -94,7 +94,7 @@ describe('a gateway before workers that run elsewhere', () => {
     appendFileSync(join(folder, 'model.yaml'), '# not what was published\n')
     const impostor = start('1.1.0', ports[1]!, models)
     await until(
-      async () => /digest/.test((await endpoint('1.1.0'))[0].reason ?? ''),
+      async () => /tampered/.test((await endpoint('1.1.0'))[0].reason ?? ''),
       () => gateway.output,
     )
     expect((await gateway.predict()).headers.get('x-model-version')).toBe('1.0.0')

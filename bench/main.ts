@@ -5,6 +5,7 @@ import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
 import { failures } from './failures.ts'
+import { feedback } from './feedback.ts'
 import { fleet } from './fleet.ts'
 import { connections } from './gateway/connections.ts'
 import { cores } from './gateway/cores.ts'
@@ -50,6 +51,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   evidence,
   explain,
   recording,
+  feedback,
   rollbacks,
   ticks,
   fleet,

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { classOfTruth, parseFeedback } from './feedback.ts'
 import { parseInferRequest } from './infer-request.ts'
 import type { Manifest } from './manifest.ts'
 import {
   exampleInferRequest,
   examplePredictRequest,
+  feedbackRequestSchema,
   inferRequestSchema,
   inferResponseSchema,
   type JsonSchema,
@@ -88,3 +90,32 @@ test('the schema accepts every record that the validator accepts', () => {
     { seed: 96, numRuns: 100 },
   )
 })
+
+test('feedback is described as it is read: whatever the body, both take it or neither does', () => {
+  const truth = fc.oneof(fc.integer({ min: -1, max: 3 }), fc.constantFrom('stay', 'churn', 'go'), fc.double())
+  const item = fc.record(
+    { prediction_id: fc.oneof(fc.string(), fc.integer()), truth, other: fc.boolean() },
+    { requiredKeys: [] },
+  )
+  const schema = feedbackRequestSchema(LABELLED)
+  fc.assert(
+    fc.property(fc.oneof(item, fc.array(item, { maxLength: 3 })), (body) => {
+      const written = JSON.parse(JSON.stringify(body))
+      expect(accepts(schema, written)).toBe(takes(written))
+    }),
+  )
+})
+
+const LABELLED = {
+  name: 'churn',
+  outputs: [{ name: 'label', type: 'int64', labels: ['stay', 'churn'] }],
+} as Pick<Manifest, 'name' | 'outputs'>
+
+function takes(body: unknown): boolean {
+  try {
+    const { items, at } = parseFeedback(JSON.stringify(body))
+    return items.every(({ truth }, i) => classOfTruth(truth, LABELLED, at(i), []) !== undefined)
+  } catch {
+    return false
+  }
+}

@@ -1,4 +1,5 @@
 import { EXPLAIN_METHODS, LINKS, MAX_EXPLAINED } from './explain.ts'
+import { FEEDBACK_ITEMS_MAX, labelsOf } from './feedback.ts'
 import { exampleValue } from './field.ts'
 import { DEFAULT_MAX_LENGTH, type Field, type Manifest, type Output } from './manifest.ts'
 import { DEFAULT_MAX_INSTANCES } from './predict.ts'
@@ -146,6 +147,48 @@ export function explainResponseSchema({ inputs }: Manifest): JsonSchema {
       model_version: { type: 'string', description: 'The version that explains.' },
     },
     required: ['explanations', 'output', 'method', 'link', 'model_name', 'model_version'],
+  }
+}
+
+/** The body of `POST /v1/models/{m}:feedback`. */
+export function feedbackRequestSchema(manifest: Pick<Manifest, 'outputs'>): JsonSchema {
+  const labels = labelsOf(manifest)
+  const item: JsonSchema = {
+    type: 'object',
+    properties: {
+      prediction_id: { type: 'string', description: 'Of the answer.' },
+      truth: {
+        oneOf: [{ type: 'integer', minimum: 0, maximum: Math.max(0, labels.length - 1) }, { enum: labels }],
+        description: 'A label, by index or name.',
+      },
+      observed_at: { type: 'string', format: 'date-time', description: 'When the truth was seen.' },
+    },
+    required: ['prediction_id', 'truth'],
+    additionalProperties: false,
+  }
+  const list = { type: 'array', items: item, minItems: 1, maxItems: FEEDBACK_ITEMS_MAX }
+  return { oneOf: [item, list] }
+}
+
+/** The answer of `POST /v1/models/{m}:feedback`; `reasons`: why a truth is refused. */
+export function feedbackResponseSchema(reasons: readonly string[]): JsonSchema {
+  const result = {
+    type: 'object',
+    properties: {
+      prediction_id: { type: 'string' },
+      status: { enum: ['accepted', 'refused'] },
+      reason: { enum: reasons, description: 'Where it is refused.' },
+    },
+    required: ['prediction_id', 'status'],
+  }
+  return {
+    type: 'object',
+    properties: {
+      accepted: { type: 'integer' },
+      refused: { type: 'integer' },
+      results: { type: 'array', items: result, description: 'One for each truth, in their order.' },
+    },
+    required: ['accepted', 'refused', 'results'],
   }
 }
 

@@ -39,6 +39,7 @@ export interface PredictionIdFields {
   /** Serial number of the rollout, 0 for none. */
   rollout: number
   weightBp: number
+  /** When the request was assigned, on the clock of the evidence. */
   timeMs: number
   score?: number | undefined
   class?: number | undefined
@@ -115,6 +116,14 @@ export function verify(id: string, ring: IdKeyRing): Verified {
     .subarray(0, 12)
   if (!timingSafeEqual(mac, bytes.subarray(SIGNED_BYTES))) return { ok: false, error: 'forged' }
   return { ok: true, fields: readFields(bytes) }
+}
+
+/**
+ * 48 bits of a verified id's signature, as a number: what a repeated id is known by. Nobody without the key can choose
+ * it.
+ */
+export function idHash(id: string): number {
+  return Buffer.from(id.slice(-8), 'base64url').readUIntBE(0, 6)
 }
 
 function writeFields(fields: PredictionIdFields, key: IdKey): void {

@@ -94,8 +94,8 @@ export interface Trial {
 export interface ModelsMessage {
   kind: 'models'
   models: string[]
-  /** What prediction ids are signed with; `secret` in base64. */
-  idKey: { id: number; secret: string }
+  /** What prediction ids are verified with, and signed with the first. */
+  idKeys: readonly WrittenIdKey[]
   /** Added to the machine's monotonic clock it gives the time of the evidence, the same in all processes. */
   epochOffsetMs: number
   /** One data process's share. */
@@ -103,6 +103,12 @@ export interface ModelsMessage {
   overload: Overload
   /** One data process's share; anybody may ask when absent. */
   clients?: readonly ClientAccess[]
+}
+
+/** A key for prediction ids: its number, 0 to 15, and its secret in base64. */
+export interface WrittenIdKey {
+  readonly id: number
+  readonly secret: string
 }
 
 /** Recorders whose deltas are discarded from now on: their processes begin new ones. */
@@ -150,6 +156,10 @@ export interface Snapshot {
   unrouted: { reason: string; count: number }[]
   /** What the recordings of rollouts could not keep, by model. */
   recordings: { model: string; unrecorded: number; dropped: number }[]
+  /** Truths that clients sent, by what became of them. */
+  feedback: { model: string; result: string; count: number }[]
+  /** What the truths said of the answers. */
+  truths: TruthCounts[]
   inFlight: number
   /** Of those endpoints alone that there are now. */
   endpoints: EndpointCounts[]
@@ -239,6 +249,18 @@ export interface ArmCounts {
   scoreRange?: [number, number]
 }
 
+/** Truths that were accepted, by the arm and version that had answered. */
+export interface TruthCounts {
+  model: string
+  version: string
+  arm: string
+  right: number
+  wrong: number
+  /** From the prediction to the truth: when it was observed where the client says so, else when it came. */
+  delayBuckets: number[]
+  delaySumSeconds: number
+}
+
 /** What a recorder has closed since its last delta: all arms together. The first one, 0, announces it. */
 export interface DeltaMessage {
   kind: 'delta'
@@ -248,6 +270,27 @@ export interface DeltaMessage {
   sequence: number
   flush: PackedFlush
 }
+
+/** Truths about predictions that are evidence of rollouts, in the order in which they came. */
+export interface LabelsMessage {
+  kind: 'labels'
+  model: string
+  /** One data process's life. */
+  incarnation: string
+  /** 0, 1, 2, ... */
+  sequence: number
+  labels: PackedLabel[]
+}
+
+/** Rollout's serial, the id's hash, ms since the epoch of the assignment, canary's weight in bp, arm (its index in ARMS), 1 for a wrong answer. */
+export type PackedLabel = readonly [
+  serial: number,
+  idHash: number,
+  assignedMs: number,
+  weightBp: number,
+  arm: number,
+  wrong: 0 | 1,
+]
 
 /** The canary failed so hard that this process gives it nothing any more, until another rollout begins. */
 export interface TrippedMessage {
@@ -262,7 +305,7 @@ export interface TrippedMessage {
   outcome: string
 }
 
-export type UpMessage = EndpointEvent | MetricsMessage | DeltaMessage | TrippedMessage
+export type UpMessage = EndpointEvent | MetricsMessage | DeltaMessage | LabelsMessage | TrippedMessage
 
 /** A worker process that control wants to exist; the supervisor owns the process. */
 export interface WorkerSpec {

@@ -55,6 +55,7 @@ function policyOf(name: string, written: WrittenPolicy): Policy {
       }),
     ),
     signals: written.signals.map((comparison) => comparisonOf(comparison, compared)),
+    ...(written.labelWindow !== undefined && { labelWindowMs: written.labelWindow }),
     intervalMs: interval,
     progressDeadlineMs: progressDeadline,
     onInconclusive: written.onInconclusive,

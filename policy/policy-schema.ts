@@ -109,6 +109,12 @@ export const policySchema = z
       .max(LIST_MAX)
       .default([])
       .describe('Comparisons that are judged and recorded, and never act.'),
+    labelWindow: duration(
+      '1s',
+      '24h',
+      '1h',
+      'The age at which requests count for accuracy, with the truths that have come by then; 1h unless said.',
+    ).optional(),
     interval: duration('250ms', '60s', '1s', 'How often a decision is made.').prefault('1s'),
     progressDeadline: duration(
       '1s',

@@ -46,7 +46,7 @@ const plane = new DataPlane({ report: (message) => void JSON.stringify(message) 
 plane.apply({
   kind: 'models',
   models: [MODEL, ...otherModels],
-  idKey: { id: 1, secret: Buffer.alloc(32, 1).toString('base64') },
+  idKeys: [{ id: 1, secret: Buffer.alloc(32, 1).toString('base64') }],
   epochOffsetMs: 0,
   listener: DEFAULT_LISTENER,
   overload: DEFAULT_OVERLOAD,

@@ -63,4 +63,15 @@ export interface StatisticalPolicy {
   readonly guardrails: readonly Guardrail[]
   /** Judged and recorded; they never act. */
   readonly signals: readonly Comparison[]
+  /** The age at which a request counts for accuracy, with the label that it has then; see `labelWindowOf`. */
+  readonly labelWindowMs?: number
+}
+
+/** An hour, where a policy does not say. */
+const LABEL_WINDOW_MS = 3_600_000
+
+/** The label window of a policy in ms; undefined where it compares no accuracy. */
+export function labelWindowOf({ guardrails, signals, labelWindowMs }: StatisticalPolicy): number | undefined {
+  const compares = [...guardrails, ...signals].some(({ metric }) => metric === 'accuracy')
+  return compares ? (labelWindowMs ?? LABEL_WINDOW_MS) : undefined
 }

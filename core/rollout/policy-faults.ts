@@ -1,3 +1,4 @@
+import { labelWindowOf } from '../evidence/comparison.ts'
 import { quantileName, TAIL_QUANTILES } from '../evidence/latency-reference.ts'
 import { isWeight } from '../routing/draw.ts'
 import type { Comparison, Policy, RateBound } from './policy.ts'
@@ -26,6 +27,7 @@ export function locatedPolicyFaults(policy: Policy): PolicyFault[] {
     ...(['guardrails', 'signals'] as const).flatMap((list) =>
       policy[list].flatMap((comparison, i) => comparisonFaults(comparison, [list, i])),
     ),
+    ...labelWindowFaults(policy),
     ...operationalFaults(policy),
   ]
 }
@@ -189,6 +191,23 @@ function comparisonFaults(comparison: Comparison, path: Path): PolicyFault[] {
     default:
       return rateFaults(comparison.tolerate, comparison.margin, check)
   }
+}
+
+function labelWindowFaults(policy: Policy): PolicyFault[] {
+  const { labelWindowMs, progressDeadlineMs, guardrails } = policy
+  const check = (holds: boolean, must: string) => unless(holds, ['labelWindow'], 'labelWindow', must)
+  const windowMs = labelWindowOf(policy)
+  if (windowMs === undefined)
+    return check(labelWindowMs === undefined, 'not be there while no accuracy is compared')
+  const waits = guardrails.some(({ metric }) => metric === 'accuracy')
+  return [
+    ...check(windowMs >= 1000, 'be at least 1s'),
+    // A step is proven by its own requests, and the youngest that count are as old as the window.
+    ...check(
+      !waits || windowMs < progressDeadlineMs,
+      'be shorter than progressDeadline, or no step could be proven in time',
+    ),
+  ]
 }
 
 const LATENCY_MARGIN_MIN = 0.02

@@ -75,9 +75,13 @@ export interface Shares {
 export function sharesOf(rollout: Pick<Rollout, 'phase' | 'policy'>): Shares {
   const { phase, policy } = rollout
   const weightBp = weightOf(phase)
-  if (!comparesLatency(rollout)) return { weightBp, baselineBp: 0 }
   const share = phase.kind === 'preparing' ? policy.steps[0]!.weightBp : weightBp
-  return { weightBp, baselineBp: Math.min(share, 10_000 - share) }
+  return { weightBp, baselineBp: baselineBeside(rollout, share) }
+}
+
+/** What the baseline gets beside a canary of this weight, in the phase that there is now. */
+export function baselineBeside(rollout: Pick<Rollout, 'phase' | 'policy'>, weightBp: number): number {
+  return comparesLatency(rollout) ? Math.min(weightBp, 10_000 - weightBp) : 0
 }
 
 /** Latency acts, so stable needs a second set of workers under the canary's load: the baseline. */

@@ -1,5 +1,6 @@
 /** Who answers: baseline is the stable version with a share of its own, equal to the canary's. */
-export type Arm = 'stable' | 'baseline' | 'canary'
+export type Arm = (typeof ARMS)[number]
+export const ARMS = ['stable', 'baseline', 'canary'] as const
 
 /** How many points u32 draws fall on. */
 export const POINTS = 2 ** 32

@@ -6,7 +6,7 @@ import type { Plan } from '@coalmine/core/rollout/plan.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
-import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport } from '../messages.ts'
+import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport, WrittenIdKey } from '../messages.ts'
 import { clientsPerProcess, listenerPerProcess, perProcess } from '../per-process.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
@@ -31,12 +31,16 @@ const HEARTBEAT_MS = 5_000
 const TURN_MS = 100
 /** Checks without any answer before a worker of ours is ended and started anew. */
 const LIVENESS_FAILURES = 20
+/** The number of the key for prediction ids that the store keeps. */
+const STORED_KEY = 0
 
 export interface ControlDeps {
   config: GatewayConfig
   store: RolloutStore
   stateFolder: string
   traffic: RecentTraffic
+  /** Of prediction ids, the one that signs first; beside them the store's own verifies, or signs where there are none. */
+  idKeys?: readonly WrittenIdKey[]
   send(message: DownMessage | ControlRequest): void
 }
 
@@ -70,14 +74,16 @@ export class Control {
   readonly #processes: number
   readonly #listeners = new Set<(event: DeploymentEvent) => void>()
   #config: GatewayConfig
-  #idKey: { id: number; secret: string } | undefined
+  readonly #givenKeys: readonly WrittenIdKey[]
+  #idKeys: readonly WrittenIdKey[] | undefined
   #epochOffsetMs = Date.now() - monotonicMs()
   #turn: Promise<unknown> = Promise.resolve()
   #alignDue = false
   #heartbeat: NodeJS.Timeout | undefined
   #turns: { stop(): void } | undefined
 
-  constructor({ config, store, stateFolder, traffic, send }: ControlDeps) {
+  constructor({ config, store, stateFolder, traffic, idKeys = [], send }: ControlDeps) {
+    this.#givenKeys = idKeys
     this.#config = config
     this.#processes = config.processes
     this.store = store
@@ -137,7 +143,11 @@ export class Control {
 
   async start(): Promise<void> {
     const secret = await this.store.secret('prediction-id', () => crypto.getRandomValues(new Uint8Array(32)))
-    this.#idKey = { id: 0, secret: Buffer.from(secret).toString('base64') }
+    const stored = { id: STORED_KEY, secret: Buffer.from(secret).toString('base64') }
+    this.#idKeys = [
+      ...this.#givenKeys,
+      ...(this.#givenKeys.some(({ id }) => id === STORED_KEY) ? [] : [stored]),
+    ]
     await this.#deployments.load()
     const deployments = this.#deployments.all()
     this.#epochOffsetMs = epochOffsetMs({ wallMs: Date.now(), monotonicMs: monotonicMs() }, deployments)
@@ -361,12 +371,12 @@ export class Control {
   }
 
   #sendModels(models: string[]): void {
-    if (!this.#idKey) return
+    if (!this.#idKeys) return
     const { access, listener, overload } = this.#config
     this.#send({
       kind: 'models',
       models,
-      idKey: this.#idKey,
+      idKeys: this.#idKeys,
       epochOffsetMs: this.#epochOffsetMs,
       listener: listenerPerProcess(listener, this.#processes),
       overload,

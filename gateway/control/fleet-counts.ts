@@ -1,5 +1,12 @@
 import { IDLE_PROCESS, OUTCOMES } from '../data/recorder.ts'
-import type { ArmCounts, EndpointCounts, ExplanationCounts, ProcessCounts, Snapshot } from '../messages.ts'
+import type {
+  ArmCounts,
+  EndpointCounts,
+  ExplanationCounts,
+  ProcessCounts,
+  Snapshot,
+  TruthCounts,
+} from '../messages.ts'
 
 /** A data process sends each second; what one silent this long had in flight is gone. */
 const SILENT_MS = 10_000
@@ -85,6 +92,16 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       (r) => r.model,
       (a, b) => ({ ...a, unrecorded: a.unrecorded + b.unrecorded, dropped: a.dropped + b.dropped }),
     ),
+    feedback: sumBy(
+      snapshots.flatMap((s) => s.feedback),
+      ({ model, result }) => `${model}\n${result}`,
+      (a, b) => ({ ...a, count: a.count + b.count }),
+    ),
+    truths: sumBy(
+      snapshots.flatMap((s) => s.truths),
+      ({ model, version, arm }) => `${model}\n${version}\n${arm}`,
+      addTruths,
+    ),
     inFlight: snapshots.reduce((sum, s) => sum + s.inFlight, 0),
     endpoints: sumBy(
       snapshots.flatMap((s) => s.endpoints),
@@ -142,6 +159,16 @@ function addArms(a: ArmCounts, b: ArmCounts): ArmCounts {
     latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
     scoreBuckets: add(a.scoreBuckets, b.scoreBuckets),
     scoreSum: a.scoreSum + b.scoreSum,
+  }
+}
+
+function addTruths(a: TruthCounts, b: TruthCounts): TruthCounts {
+  return {
+    ...a,
+    right: a.right + b.right,
+    wrong: a.wrong + b.wrong,
+    delayBuckets: a.delayBuckets.map((count, i) => count + b.delayBuckets[i]!),
+    delaySumSeconds: a.delaySumSeconds + b.delaySumSeconds,
   }
 }
 

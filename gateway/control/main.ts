@@ -3,6 +3,7 @@ import { log } from '@coalmine/contract/log.ts'
 import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import { isGuarded } from '../config/access.ts'
 import { isLoopback } from '../config/address.ts'
+import { readIdKeys } from '../config/id-keys.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
@@ -33,10 +34,11 @@ onCrash()
 const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
 const config = await orFatal(() => loadConfig(source.file, source.text, source.env, source.policies))
+const idKeys = await orFatal(() => readIdKeys(process.env))
 const store = await orFatal(() => openStore(config.store))
 const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
-const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
+const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, idKeys, send })
 const charts = new Charts()
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
@@ -52,6 +54,8 @@ process.on('message', (message: SupervisorReport | UpMessage) => {
       return control.endpointFailed(message)
     case 'delta':
       return control.rollouts.accept(message)
+    case 'labels':
+      return control.rollouts.acceptLabels(message)
     case 'tripped':
       return void control.rollouts.tripped(message)
     case 'metrics':

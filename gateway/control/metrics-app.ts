@@ -18,6 +18,7 @@ import { DecisionCounts } from './metrics-decisions.ts'
 import { endpointMetrics } from './metrics-endpoints.ts'
 import { explainMetrics } from './metrics-explain.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
+import { feedbackMetrics, type RolloutLabels } from './metrics-feedback.ts'
 import { processMetrics } from './metrics-processes.ts'
 import { type RunningRollout, rolloutMetrics, runningRollout } from './metrics-rollouts.ts'
 import type { RecentTraffic } from './recent-traffic.ts'
@@ -68,6 +69,7 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
         ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),
+        ...feedbackMetrics(counted, rolloutLabels(control)),
         ...lossMetrics(counted, intakes(control)),
         ...turnMetrics(control),
       ],
@@ -116,6 +118,13 @@ function intakes(control: Control): IntakeLosses[] {
   return Object.keys(control.config.models).flatMap((model) => {
     const intake = control.rollouts.intake(model)
     return intake ? [{ model, late: intake.dropped, givenUp: intake.givenUp }] : []
+  })
+}
+
+function rolloutLabels({ config, rollouts }: Control): RolloutLabels[] {
+  return Object.keys(config.models).flatMap((model) => {
+    const truth = rollouts.groundTruth(model)
+    return truth ? [{ model, results: truth.results }] : []
   })
 }
 

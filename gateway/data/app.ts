@@ -16,7 +16,8 @@ import type { ModelRoute } from './route.ts'
 type Env = { Bindings: Partial<HttpBindings> & { readonly client?: Client | undefined } }
 type Handler = (c: Context<Env>) => Response | Promise<Response>
 
-const CALLS = /(:predict|:explain|\/infer)$/
+const CALLS = /(:predict|:explain|:feedback|\/infer)$/
+const FEEDBACK = /^([^/]+):feedback$/
 const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 /** Every route of the data port. Answers are JSON; errors are `{"error": sentence}`. */
@@ -54,6 +55,16 @@ export function dataApp(plane: DataPlane): Hono<Env> {
       return c.json({ error: `Request for unknown model: '${name}' is not found` }, 404)
     }
   }
+  const feedback = async (c: Context<Env>, model: string) => {
+    if (c.env?.client?.mayAsk(model) === false) return c.json({ error: forbidden(model) }, 403)
+    const route = plane.routes.get(model)
+    if (route === undefined)
+      return plane.knows(model)
+        ? c.json({ error: `model '${model}' is not ready` }, 503, { 'retry-after': '1' })
+        : c.json({ error: `Request for unknown model: '${model}' is not found` }, 404)
+    const { status, body } = await plane.feedback.take(route, await c.req.text())
+    return c.json(body, status as 202)
+  }
   const ready = (route: ModelRoute, version?: string) => route.ready(plane.nowMs(), version)
 
   const predictingV1 = predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/)
@@ -64,7 +75,11 @@ export function dataApp(plane: DataPlane): Hono<Env> {
     explain(plane, fetched, model, pin)
     return fetched.response
   }
-  app.post('/v1/models/:call{.+}', (c) => (c.req.path.endsWith(':explain') ? explaining(c) : predictingV1(c)))
+  app.post('/v1/models/:call{.+}', (c) => {
+    const [, model] = FEEDBACK.exec(c.req.param('call')!) ?? []
+    if (model !== undefined) return feedback(c, model)
+    return c.req.path.endsWith(':explain') ? explaining(c) : predictingV1(c)
+  })
   app.post('/v2/models/:call{.+}', predicting('v2', /^([^/]+)(?:\/versions\/([^/]+))?\/infer$/))
 
   app.get('/', (c) => c.json({ status: 'alive' }))

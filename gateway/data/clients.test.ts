@@ -38,7 +38,7 @@ function clients(list?: readonly ClientAccess[]): void {
     ...{
       kind: 'models',
       models: ['churn'],
-      idKey: { id: 3, secret: Buffer.alloc(32).toString('base64') },
+      idKeys: [{ id: 3, secret: Buffer.alloc(32).toString('base64') }],
       epochOffsetMs: 0,
     },
     ...{ listener: DEFAULT_LISTENER, overload: DEFAULT_OVERLOAD },
@@ -124,6 +124,8 @@ describe('with clients', () => {
       PREDICT,
       '/v2/models/churn/infer',
       '/v1/models/churn/versions/1.1.0:predict',
+      '/v1/models/churn:explain',
+      '/v1/models/churn:feedback',
       '/v1/models/ch%75rn:predict',
       '/x/../v1/models/churn:predict',
     ])
@@ -136,7 +138,7 @@ describe('with clients', () => {
     ])
       expect((await call('GET', path, { headers: key })).status, path).toBe(403)
     expect((await predict(key, '/v1/models/digits:predict')).status).toBe(404)
-    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 9])
+    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 11])
   })
 
   test('one that asks too often gets 429, and is told when to come back', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type IdKey, idKey } from '@coalmine/contract/prediction-id.ts'
+import { type IdKey, type IdKeyRing, idKey } from '@coalmine/contract/prediction-id.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { monotonicMs } from '../clock.ts'
 import { DEFAULT_LISTENER, type ListenerSettings } from '../http1/settings.ts'
@@ -8,15 +8,18 @@ import type {
   DownMessage,
   Endpoint,
   EndpointEvent,
+  LabelsMessage,
   ProcessCounts,
   Snapshot,
   TableMessage,
   TrippedMessage,
+  WrittenIdKey,
 } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import { Clients } from './clients.ts'
 import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'
+import { Feedback } from './feedback.ts'
 import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
@@ -27,14 +30,17 @@ import { Upstream } from './upstream.ts'
 const STALE_MS = 30_000
 
 /** What a data plane tells control of itself. */
-export type Report = EndpointEvent | DeltaMessage | TrippedMessage
+export type Report = EndpointEvent | DeltaMessage | LabelsMessage | TrippedMessage
 
 /** What one data process knows. Messages replace parts of it; requests only read. */
 export class DataPlane {
   readonly routes = new Map<string, ModelRoute>()
   readonly recorder = new Recorder()
+  readonly feedback: Feedback
   /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
   idKey: IdKey = idKey(0, randomBytes(32))
+  /** What prediction ids are verified with. */
+  idKeys: IdKeyRing = new Map([[this.idKey.id, this.idKey]])
   /** Independent u32 draws: never a client's request id, whose retries would keep their arm. */
   readonly random: () => number
   /** The machine's monotonic clock. */
@@ -64,6 +70,12 @@ export class DataPlane {
     this.#report = report
     this.random = seededRandom(seed)
     this.nowMs = clock
+    this.feedback = new Feedback({
+      routes: this.routes,
+      keys: () => this.idKeys,
+      nowMs: () => this.evidenceMs(this.nowMs()),
+      send: report,
+    })
   }
 
   /** @param ageMs how long ago control said this, where the supervisor repeats it */
@@ -85,7 +97,7 @@ export class DataPlane {
       case 'models':
         this.#known = true
         this.#models = message.models
-        this.idKey = idKey(message.idKey.id, Buffer.from(message.idKey.secret, 'base64'))
+        this.#takeKeys(message.idKeys)
         for (const [model, endpoints] of this.#endpoints) {
           if (message.models.includes(model)) continue
           this.routes.delete(model)
@@ -109,8 +121,19 @@ export class DataPlane {
     }
   }
 
-  /** Sends what the rollouts' recordings have closed. */
+  #takeKeys(keys: readonly WrittenIdKey[]): void {
+    this.idKeys = new Map(keys.map(({ id, secret }) => [id, idKey(id, Buffer.from(secret, 'base64'))]))
+    this.idKey = this.idKeys.get(keys[0]!.id)!
+  }
+
+  /** The time of the evidence in whole ms, at an instant of the monotonic clock. */
+  evidenceMs(monotonicMs: number): number {
+    return Math.round(monotonicMs + (this.#epochOffsetMs ?? Date.now() - this.nowMs()))
+  }
+
+  /** Sends what the rollouts' recordings have closed, and the truths that came. */
   flush(): void {
+    this.feedback.flush()
     for (const running of this.#running.values()) running.flush(this.nowMs())
   }
 
@@ -129,6 +152,7 @@ export class DataPlane {
     const { protection, shed, worst } = this.overload
     const all = [...this.#endpoints]
     return this.recorder.snapshot({
+      ...this.feedback.snapshot(),
       endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
       clients: this.clients?.counts() ?? [],

@@ -19,7 +19,7 @@ export function explainedVersion(
 ): ExplainedVersion {
   if (predictionId === undefined)
     return { kind: 'version', served: pin === undefined ? route.served('stable') : route.versions.get(pin)! }
-  const id = verify(predictionId, new Map([[plane.idKey.id, plane.idKey]]))
+  const id = verify(predictionId, plane.idKeys)
   if (!id.ok) return refused(422, ID_FAULTS[id.error])
   for (const served of route.versions.values()) {
     if (served.fingerprint !== id.fields.fingerprint) continue

@@ -13,6 +13,8 @@ export interface Origin {
   fingerprint: bigint
   /** Stable answered in the canary's place. */
   shielded: boolean
+  /** When it was assigned. */
+  timeMs: number
   random: () => number
   key: IdKey
 }
@@ -55,7 +57,7 @@ function sign(
   picked: Said | undefined,
   origin: Origin,
 ): void {
-  const { arm, table, isEvidence, fingerprint, shielded, random, key } = origin
+  const { arm, table, isEvidence, fingerprint, shielded, timeMs, random, key } = origin
   const fields = {
     arm,
     counts: isEvidence,
@@ -64,7 +66,7 @@ function sign(
     fingerprint,
     rollout: table.serial,
     weightBp: table.weightBp,
-    timeMs: Date.now(),
+    timeMs,
     score: picked?.score,
     class: picked?.class,
     nonce: random(),

@@ -1,7 +1,10 @@
+import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import {
   explainRequestSchema,
   explainResponseSchema,
+  feedbackRequestSchema,
+  feedbackResponseSchema,
   inferRequestSchema,
   inferResponseSchema,
   type JsonSchema,
@@ -9,6 +12,7 @@ import {
   predictResponseSchema,
 } from '@coalmine/contract/openapi.ts'
 import type { DataPlane } from './data-plane.ts'
+import { REFUSALS } from './feedback.ts'
 import type { ModelRoute } from './route.ts'
 
 const ERROR: JsonSchema = {
@@ -110,6 +114,7 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
     [`/v1/models/${model}/versions/{version}:explain`]: explained(
       call(manifest, 'Explain predictions of one version', explain, pin),
     ),
+    ...(labelsOf(manifest).length > 0 && { [`/v1/models/${model}:feedback`]: feedback(manifest) }),
     [`/v2/models/${model}/infer`]: call(manifest, 'Infer from tensors (Open Inference Protocol)', v2),
     [`/v2/models/${model}/versions/{version}/infer`]: call(manifest, 'Infer with one version', v2, pin),
     [`/v1/models/${model}`]: get('Whether the model is ready'),
@@ -143,6 +148,25 @@ function call(
         422: refusal('The request breaks the contract; `detail` has every problem'),
         503: refusal('No worker is ready; see Retry-After'),
         504: refusal('No answer within the deadline'),
+      },
+    },
+  }
+}
+
+function feedback(manifest: Manifest) {
+  const json = (schema: JsonSchema) => ({ 'application/json': { schema } })
+  return {
+    post: {
+      tags: [manifest.name],
+      summary: 'Send the truth about predictions',
+      requestBody: { required: true, content: json(feedbackRequestSchema(manifest)) },
+      responses: {
+        202: { description: 'What became of each', content: json(feedbackResponseSchema(REFUSALS)) },
+        400: refusal('The body is no JSON'),
+        404: refusal('Unknown model'),
+        413: refusal('Too large or too many'),
+        422: refusal('A truth breaks the contract; nothing was taken, `detail` has every problem'),
+        503: refusal('The model is not ready'),
       },
     },
   }

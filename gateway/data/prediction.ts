@@ -280,6 +280,7 @@ export class Prediction implements Asker {
       isEvidence: this.#isEvidence,
       fingerprint: served.fingerprint,
       shielded: this.#shielded,
+      timeMs: this.#plane.evidenceMs(this.#startMs),
       random: this.#plane.random,
       key: this.#plane.idKey,
     }

@@ -120,13 +120,17 @@ export class Recorder {
 
   /** @param around what is known of the process and its endpoints, which count for themselves */
   snapshot(
-    around: Partial<Pick<Snapshot, 'endpoints' | 'secondAttempts' | 'clients' | 'process'>> = {},
+    around: Partial<
+      Pick<Snapshot, 'feedback' | 'truths' | 'endpoints' | 'secondAttempts' | 'clients' | 'process'>
+    > = {},
   ): Snapshot {
     return {
       arms: [...this.#arms.values()].map((arm) => arm.counts()),
       responses: [...this.#responses.values()],
       unrouted: [...this.#unrouted].map(([reason, count]) => ({ reason, count })),
       recordings: [...this.#recordings.values()],
+      feedback: [],
+      truths: [],
       inFlight: this.inFlight,
       endpoints: [],
       secondAttempts: [],

@@ -115,6 +115,12 @@ export class ModelRoute {
     return cookie(exchange.header('cookie'), affinity.cookie)
   }
 
+  /** The version that a prediction id names, if it is one of this model's. */
+  byFingerprint(fingerprint: bigint): Served | undefined {
+    for (const served of this.versions.values()) if (served.fingerprint === fingerprint) return served
+    return undefined
+  }
+
   ready(nowMs: number, version = this.#stable.version): boolean {
     return this.endpoints.answers(poolOf(version), nowMs)
   }

@@ -141,6 +141,9 @@ export class ControlProcess implements Client {
         this.#heardMs.set(process, this.#setting.time.nowMs)
         this.controller.accept(message)
         return
+      case 'labels':
+        this.controller.acceptLabels(message)
+        return
       case 'tripped':
         void this.controller
           .tripped(message)
@@ -170,7 +173,7 @@ export class ControlProcess implements Client {
       this.#send({
         kind: 'models',
         models: [MODEL],
-        idKey: ID_KEY,
+        idKeys: [ID_KEY],
         epochOffsetMs: this.#offsetMs,
         listener: DEFAULT_LISTENER,
         overload: DEFAULT_OVERLOAD,

@@ -15,6 +15,7 @@ import type {
   DeltaMessage,
   Endpoint,
   EndpointEvent,
+  LabelsMessage,
   ModelLimits,
   Trial,
   TrippedMessage,
@@ -64,6 +65,7 @@ export let canary: Upstream
 export let plane: DataPlane
 export let events: EndpointEvent[]
 export let deltas: DeltaMessage[]
+export let labels: LabelsMessage[]
 export let trips: TrippedMessage[]
 /** The monotonic clock, which a test moves. */
 export let clock: { ms: number }
@@ -174,7 +176,7 @@ function rolloutTable(table: RoutingTable, baselineBp: number): RoutingTable {
 /** Says which models there are. */
 export function models(names: string[], epochOffsetMs: number = EPOCH_OFFSET_MS): void {
   plane.apply({
-    ...{ kind: 'models', models: names, idKey: ID_KEY, epochOffsetMs },
+    ...{ kind: 'models', models: names, idKeys: [ID_KEY], epochOffsetMs },
     ...{ listener: DEFAULT_LISTENER, overload: DEFAULT_OVERLOAD },
   })
 }
@@ -216,12 +218,14 @@ export function freshDataPlane(): void {
   beforeEach(async () => {
     events = []
     deltas = []
+    labels = []
     trips = []
     clock = { ms: 10_000 }
     plane = new DataPlane({
       report: (message) => {
         if (message.kind === 'endpoint') events.push(message)
         else if (message.kind === 'delta') deltas.push(message)
+        else if (message.kind === 'labels') labels.push(message)
         else trips.push(message)
       },
       seed: Buffer.from('0123456789abcdef'),

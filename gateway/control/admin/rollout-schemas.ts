@@ -139,6 +139,35 @@ export const suggestionSchema = z
   })
   .openapi('Suggestion')
 
+const armLabels = z.object({
+  labelled: z.int().openapi({ description: 'Requests as old as the window that have a label.' }),
+  wrong: z.int(),
+  coverage: z.number().nullable().openapi({
+    description:
+      'Labelled, as a part of all whose end is known; low while requests are younger than the window.',
+  }),
+})
+const labelsSchema = z
+  .object({
+    windowSeconds: z.number().openapi({ description: 'The age at which a request counts for accuracy.' }),
+    lagSeconds: z.number().nullable().openapi({ description: 'Age of the last second that was counted.' }),
+    received: z
+      .object({
+        counted: z.int(),
+        repeated: z.int(),
+        late: z.int(),
+        other_rollout: z.int(),
+        full: z.int(),
+      })
+      .openapi({ description: 'By this control process, since it began.' }),
+    stable: armLabels.openapi({ description: 'All of stable, the baseline included.' }),
+    canary: armLabels,
+    sampleRatioMismatch: z.boolean().openapi({
+      description: 'Labels come to one version more often than to the other; accuracy proves nothing then.',
+    }),
+  })
+  .openapi('Labels')
+
 export const rolloutSchema = z
   .object({
     ...rolloutBriefSchema.shape,
@@ -156,6 +185,7 @@ export const rolloutSchema = z
         .nullable()
         .openapi({ description: 'Age of the last second that was counted; null before the first.' }),
     }),
+    labels: labelsSchema.nullable().openapi({ description: 'Null where the policy compares no accuracy.' }),
     readings: z.array(readingSchema),
   })
   .openapi('Rollout')

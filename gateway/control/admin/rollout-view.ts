@@ -30,6 +30,7 @@ export function rolloutView(seen: Seen, model: string) {
     risks: risksOf(rollout),
     counts: countsOf(rollout),
     evidence: evidenceOf(control, rollout),
+    labels: labelsOf(control, rollout),
     readings: readingsNow(control, rollout).map(readingView),
   }
 }
@@ -167,6 +168,27 @@ function evidenceOf(control: Control, { model, evidence: { cursor } }: Rollout) 
     lagSeconds: Number.isFinite(cursor.early)
       ? Math.max(0, Math.round(nowMs / 1000 - (cursor.early + 1)))
       : null,
+  }
+}
+
+/** Null where no accuracy is compared. */
+function labelsOf(control: Control, { model, evidence: { tally, broken, cursor } }: Rollout) {
+  const truth = control.rollouts.groundTruth(model)
+  if (truth === undefined) return null
+  // Requests of the same seconds: those that are younger than the window have no labels to have.
+  const ofArm = (arm: 'canary' | 'control') => {
+    const { labelled, wrong, finished } = totalOf(tally, arm)
+    return { labelled, wrong, coverage: finished === 0 ? null : Math.min(1, labelled / finished) }
+  }
+  return {
+    windowSeconds: truth.windowMs / 1000,
+    lagSeconds: Number.isFinite(cursor.labels)
+      ? Math.max(0, Math.round(control.nowMs() / 1000 - (cursor.labels + 1)))
+      : null,
+    received: truth.results,
+    stable: ofArm('control'),
+    canary: ofArm('canary'),
+    sampleRatioMismatch: broken.labels,
   }
 }
 

@@ -12,9 +12,10 @@ import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
 import { tick } from '@coalmine/core/rollout/tick.ts'
 import type { Suggestion } from '@coalmine/core/rollout/tolerances.ts'
 import { monotonicMs } from '../../clock.ts'
-import type { DeltaMessage, FencedMessage, TrippedMessage } from '../../messages.ts'
+import type { DeltaMessage, FencedMessage, LabelsMessage, TrippedMessage } from '../../messages.ts'
 import type { Deployments, Step } from '../deployments.ts'
 import { firstAttemptOf, type KnownVersion, referencesOf } from './foundations.ts'
+import { type GroundTruth, GroundTruths } from './ground-truth.ts'
 import { Intake } from './intake.ts'
 import { Listening } from './listening.ts'
 import type { Measured } from './measured.ts'
@@ -64,6 +65,7 @@ export class RolloutController {
   readonly #world: World
   readonly #send: ControllerDeps['send']
   readonly #intakes = new Map<string, Intake>()
+  readonly #truths = new GroundTruths()
   /** What each intake was made for. */
   readonly #followed = new Map<string, Rollout>()
   readonly #situations = new Map<string, { serial: number; situation: Situation }>()
@@ -94,6 +96,17 @@ export class RolloutController {
     // Of a rollout that is over or changed: its process hears of the new one by its table.
     if (intake?.recording !== recording) return
     if (!this.#taken(intake, message)) this.#send({ kind: 'fenced', model, incarnations: [incarnation] })
+  }
+
+  acceptLabels(message: LabelsMessage): void {
+    const { rollout } = this.#deployments.get(message.model)
+    if (rollout) this.#truths.of(rollout)?.accept(message, rollout, this.#now())
+  }
+
+  /** The labels of the rollout that runs; undefined where it compares no accuracy. */
+  groundTruth(model: string): GroundTruth | undefined {
+    const { rollout } = this.#deployments.get(model)
+    return rollout && this.#truths.of(rollout)
   }
 
   /** Whether a recorder may go on. What cannot be read is that recorder's end, and nobody else's. */
@@ -249,6 +262,7 @@ export class RolloutController {
   #forget(model: string): void {
     for (const known of [
       this.#intakes,
+      this.#truths,
       this.#followed,
       this.#situations,
       this.#lookedMs,
@@ -283,7 +297,8 @@ export class RolloutController {
     const evidenceIsFresh = intake !== undefined && this.#isFresh(before.rollout!, intake, nowMs)
     const begins = ready && evidenceIsFresh && !frozen
     const rollout = this.#listening.at(nowMs, begins ? found : before.rollout!, evidenceIsFresh)
-    const released = counted(intake?.beyond(rollout.evidence, nowMs) ?? {}, rollout.evidence)
+    const labels = this.#truths.of(rollout)?.beyond(rollout.evidence, nowMs) ?? []
+    const released = counted({ ...intake?.beyond(rollout.evidence, nowMs), labels }, rollout.evidence)
     this.#released.set(model, released)
     const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready })
     this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })

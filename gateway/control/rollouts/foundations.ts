@@ -1,5 +1,7 @@
+import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { Reference } from '@coalmine/contract/reference.ts'
+import { labelWindowOf } from '@coalmine/core/evidence/comparison.ts'
 import { LATENCY_BINS, latencyBin } from '@coalmine/core/evidence/latency-scale.ts'
 import { type References, referencesBefore, type ScoreReference } from '@coalmine/core/evidence/references.ts'
 import type { Scores, Traffic } from '@coalmine/core/rollout/expected-arms.ts'
@@ -7,7 +9,6 @@ import { type Plan, planRollout } from '@coalmine/core/rollout/plan.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import type { FirstAttempt } from '@coalmine/core/rollout/rollout.ts'
 import type { StableFacts } from './stable-facts.ts'
-import { labelsOf } from './trial.ts'
 
 /*
  * What a rollout is founded on: how the stable version behaves, as training and traffic say.
@@ -88,7 +89,7 @@ export function planOf(
   facts: StableFacts | undefined,
   { horizon, limitMs }: { horizon: number; limitMs: number },
 ): Plan {
-  const agesMs = { early: horizon, final: limitMs, labels: 0 }
+  const agesMs = { early: horizon, final: limitMs, labels: labelWindowOf(policy) ?? 0 }
   if (facts !== undefined) return planRollout(policy, trafficOf(versions, facts, agesMs))
   const patient = { ...policy, progressDeadlineMs: Number.MAX_VALUE }
   const { expected: _, ...plan } = planRollout(patient, trafficOf(versions, UNKNOWN, agesMs))

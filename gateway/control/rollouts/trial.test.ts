@@ -1,9 +1,10 @@
+import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { ScoreReference } from '@coalmine/core/evidence/references.ts'
 import type { Guardrail, Policy } from '@coalmine/core/rollout/policy.ts'
 import { POLICY, SCORES } from '@coalmine/core/rollout/testing/policies.ts'
 import { acted, begin, decided, REFERENCES, started } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { expect, test } from 'vitest'
-import { labelsOf, trialOf } from './trial.ts'
+import { trialOf } from './trial.ts'
 
 const SCORED: Parameters<typeof trialOf>[1] = {
   score: { output: 'probabilities', index: 1, range: [0, 10] },

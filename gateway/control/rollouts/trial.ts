@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { KNOTS } from '@coalmine/core/evidence/mean-difference.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
@@ -39,11 +40,6 @@ export function trialOf(
 /** Bins may be as many as before and lie elsewhere. */
 function fingerprint(edges: readonly number[]): string {
   return createHash('sha256').update(edges.join()).digest('hex').slice(0, 8)
-}
-
-/** The classes that a model tells apart; empty for one that has none. */
-export function labelsOf({ outputs }: Pick<Manifest, 'outputs'>): readonly string[] {
-  return outputs.find(({ labels }) => labels !== undefined)?.labels ?? []
 }
 
 function distancesOf({ guardrails, signals }: Policy): Set<string> {

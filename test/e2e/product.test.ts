@@ -125,7 +125,7 @@ describe('a fresh start with two versions of a real model', () => {
     const calls = Object.entries<Record<string, never>>(document.paths).filter(
       ([, methods]) => 'post' in methods,
     )
-    expect(calls).toHaveLength(8)
+    expect(calls).toHaveLength(12)
     for (const [path, { post }] of calls as [string, { post: never }][]) {
       const { requestBody, parameters } = post as {
         requestBody: { content: Record<string, { example: unknown }> }

@@ -10,7 +10,13 @@ export default defineConfig({
           ...node,
           name: 'unit',
           include: ['{core,contract,policy,worker,gateway,cli,console,bench,test}/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/containers/**', 'test/console/**', 'test/dashboards/**', '**/node_modules/**'],
+          exclude: [
+            'test/e2e/**',
+            'test/containers/**',
+            'test/console/**',
+            'test/dashboards/**',
+            '**/node_modules/**',
+          ],
         },
       },
       {

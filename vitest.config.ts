@@ -9,8 +9,14 @@ export default defineConfig({
         test: {
           ...node,
           name: 'unit',
-          include: ['{core,contract,policy,worker,gateway,cli,bench,test}/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/containers/**', '**/node_modules/**'],
+          include: ['{core,contract,policy,worker,gateway,cli,console,bench,test}/**/*.test.ts'],
+          exclude: [
+            'test/e2e/**',
+            'test/containers/**',
+            'test/console/**',
+            'test/dashboards/**',
+            '**/node_modules/**',
+          ],
         },
       },
       {
@@ -21,6 +27,24 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'console',
+          include: ['test/console/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'dashboards',
+          include: ['test/dashboards/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -3,11 +3,14 @@ import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
+import { explain } from './explain.ts'
+import { failures } from './failures.ts'
 import { fleet } from './fleet.ts'
 import { connections } from './gateway/connections.ts'
 import { cores } from './gateway/cores.ts'
 import { echo } from './gateway/echo.ts'
 import { growth } from './gateway/growth.ts'
+import { latency } from './gateway/latency.ts'
 import { sizes } from './gateway/sizes.ts'
 import { machineLine } from './machine.ts'
 import { recording } from './recording.ts'
@@ -15,6 +18,7 @@ import { NoVerdict, numeral, type Report, tableText, verdictLine } from './repor
 import { rollbacks } from './rollbacks.ts'
 import { routing } from './routing.ts'
 import { serving } from './serving.ts'
+import { soak } from './soak.ts'
 import { start } from './start.ts'
 import { ticks } from './ticks.ts'
 import { worker } from './worker.ts'
@@ -36,11 +40,15 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'gateway-growth': growth,
   'gateway-cores': cores,
   'gateway-connections': connections,
+  'gateway-latency': latency,
   serving,
+  failures,
+  soak,
   start,
   routing,
   decisions,
   evidence,
+  explain,
   recording,
   rollbacks,
   ticks,

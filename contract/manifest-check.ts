@@ -169,9 +169,10 @@ function checkScore({ score, outputs }: Manifest): Finding[] {
 function checkFiles(manifest: Manifest): Finding[] {
   const names = namedFiles(manifest)
   const keys = (['file', 'golden', 'reference', 'card'] as const).filter((key) => manifest[key] !== undefined)
-  return keys.flatMap((key, i) =>
-    names.indexOf(names[i]!) < i
-      ? [{ path: [key], expected: 'a file of its own', found: `"${names[i]}" again` }]
+  const paths: Path[] = [...keys.map((key) => [key]), ['explain', 'background']]
+  return names.flatMap((name, i) =>
+    names.indexOf(name) < i
+      ? [{ path: paths[i]!, expected: 'a file of its own', found: `"${name}" again` }]
       : [],
   )
 }

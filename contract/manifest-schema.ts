@@ -70,7 +70,14 @@ export const manifestSchema = z.strictObject({
     })
     .optional(),
   batching: z.strictObject({ maxBatchSize: z.int().min(1).max(4096) }).default({ maxBatchSize: 64 }),
-  explain: z.strictObject({ method: z.literal('tree-shap') }).optional(),
+  explain: z
+    .strictObject({
+      /** The best that is possible where left out. */
+      method: z.enum(['tree-shap', 'linear', 'exact', 'permutation']).optional(),
+      /** Rows of the training data that explanations measure against; the golden records where left out. */
+      background: fileName.optional(),
+    })
+    .optional(),
   golden: fileName.optional(),
   reference: fileName.optional(),
   card: fileName.optional(),
@@ -93,8 +100,8 @@ export type Output = z.infer<typeof output>
 export type Manifest = z.infer<typeof manifestSchema>
 
 /** The files a version consists of besides model.yaml. */
-export function namedFiles({ file, golden, reference, card }: Manifest): string[] {
-  return [file, golden, reference, card].filter((name) => name !== undefined)
+export function namedFiles({ file, golden, reference, card, explain }: Manifest): string[] {
+  return [file, golden, reference, card, explain?.background].filter((name) => name !== undefined)
 }
 
 /** The number of values in one record's share of a field or output. */

@@ -96,7 +96,11 @@ describe('a fault is told with file, line, column, path, expectation and finding
       'model.yaml:10:74: inputs[2].nullable: expected true or false, found "yes"',
     ],
     ['maxBatchSize: 64', 'maxBatchSize: 0', 'batching.maxBatchSize: expected at least 1, found 0'],
-    ['method: tree-shap', 'method: lime', 'explain.method: expected "tree-shap", found "lime"'],
+    [
+      'method: tree-shap',
+      'method: lime',
+      'explain.method: expected one of "tree-shap", "linear", "exact", "permutation", found "lime"',
+    ],
     [
       'description: Prob',
       'name: churn\ndescription: Prob',

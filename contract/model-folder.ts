@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { parseBackground } from './background.ts'
 import { type Golden, parseGolden } from './golden.ts'
 import { type Manifest, ManifestError, namedFiles, parseManifest } from './manifest.ts'
 import { modelNameProblem, versionProblem } from './names.ts'
@@ -19,11 +20,13 @@ export interface ModelFolder {
   golden: Golden[]
   /** What it saw in training, where it says so. */
   reference?: Reference
+  /** Rows of its training data, where it names them. */
+  background?: Record<string, unknown>[]
 }
 
 /**
  * Loads models/<model>/<version>. Throws an Error naming the file at fault: a folder that is missing, lies
- * outside `modelsRoot`, whose manifest, golden records or reference are broken, whose manifest names another
+ * outside `modelsRoot`, whose manifest, golden records, background or reference are broken, whose manifest names another
  * version, or whose model file has another sha256 than the manifest says.
  */
 export async function loadModelFolder(
@@ -49,17 +52,27 @@ export async function loadModelFolder(
   const hashes = new Map([[MANIFEST_FILE, sha256(yaml)]])
   let golden: Golden[] = []
   let reference: Reference | undefined
+  let background: Record<string, unknown>[] | undefined
   for (const name of namedFiles(manifest)) {
     const shown = join(folder, name)
     const content = await contentOf(path, name, shown)
     hashes.set(name, sha256(content))
     if (name === manifest.golden) golden = parseGolden(content.toString('utf8'), shown)
     if (name === manifest.reference) reference = parseReference(content.toString('utf8'), shown)
+    if (name === manifest.explain?.background)
+      background = parseBackground(content.toString('utf8'), shown, manifest)
   }
   const modelHash = hashes.get(manifest.file)
   if (modelHash !== manifest.sha256)
     throw fault(manifestPath, 'sha256', `the hash of ${manifest.file}, ${modelHash}`, manifest.sha256)
-  return { path, manifest, digest: digestOf(hashes), golden, ...(reference && { reference }) }
+  return {
+    path,
+    manifest,
+    digest: digestOf(hashes),
+    golden,
+    ...(reference && { reference }),
+    ...(background && { background }),
+  }
 }
 
 /** Every complete version folder under `modelsRoot`, sorted by name; folders still being written are left out. */

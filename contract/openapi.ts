@@ -1,3 +1,4 @@
+import { EXPLAIN_METHODS, LINKS, MAX_EXPLAINED } from './explain.ts'
 import { exampleValue } from './field.ts'
 import { DEFAULT_MAX_LENGTH, type Field, type Manifest, type Output } from './manifest.ts'
 import { DEFAULT_MAX_INSTANCES } from './predict.ts'
@@ -59,6 +60,92 @@ export function predictResponseSchema({ outputs }: Manifest): JsonSchema {
       model_version: { type: 'string', description: 'The version that answered.' },
     },
     required: ['predictions', 'model_name', 'model_version'],
+  }
+}
+
+/** The body of `POST /v1/models/{m}:explain`. */
+export function explainRequestSchema(manifest: Manifest, maxInstances = DEFAULT_MAX_INSTANCES): JsonSchema {
+  return {
+    type: 'object',
+    properties: {
+      instances: {
+        type: 'array',
+        items: recordSchema(manifest),
+        minItems: 1,
+        maxItems: Math.min(MAX_EXPLAINED, maxInstances),
+      },
+      prediction_id: {
+        type: 'string',
+        description: 'Of a prediction of these records; the version that made it explains it.',
+      },
+    },
+    required: ['instances'],
+    examples: [examplePredictRequest(manifest)],
+  }
+}
+
+/** The answer of `POST /v1/models/{m}:explain`. */
+export function explainResponseSchema({ inputs }: Manifest): JsonSchema {
+  const contribution = {
+    type: 'object',
+    properties: {
+      feature: { enum: inputs.map(({ name }) => name) },
+      value: { description: 'As the record has it.' },
+      contribution: { type: 'number', description: 'What it adds, before the link.' },
+      elements: {
+        type: 'array',
+        items: { type: 'number' },
+        description: 'By element, where the field is a list.',
+      },
+      standard_error: { type: 'number', description: 'Of an estimate.' },
+      standard_errors: {
+        type: 'array',
+        items: { type: 'number' },
+        description: 'Of an estimate, by element.',
+      },
+    },
+    required: ['feature', 'value', 'contribution'],
+  }
+  const explanation = {
+    type: 'object',
+    properties: {
+      index: {
+        type: 'integer',
+        description: 'Which number of the output is explained, where it has several.',
+      },
+      label: { type: 'string', description: 'The class that number stands for.' },
+      prediction: { type: 'number', description: 'What the model answers there.' },
+      base_value: {
+        type: 'number',
+        description: 'The answer where nothing is known of a record, before the link.',
+      },
+      value: { type: 'number', description: 'Base value and contributions together, before the link.' },
+      contributions: { type: 'array', items: contribution, description: 'The weightiest first.' },
+      additivity_gap: { type: 'number', description: 'How far the parts are from adding up, relative.' },
+    },
+    required: ['prediction', 'base_value', 'value', 'contributions', 'additivity_gap'],
+  }
+  return {
+    type: 'object',
+    properties: {
+      explanations: {
+        type: 'array',
+        items: explanation,
+        description: 'One for each instance, in their order.',
+      },
+      output: { type: 'string', description: 'The output that is explained.' },
+      method: { enum: EXPLAIN_METHODS },
+      link: { enum: LINKS, description: 'What makes a prediction of the value: logit says log-odds.' },
+      cover_source: { enum: ['nodes_hitrates', 'background'] },
+      background: {
+        type: 'object',
+        properties: { file: { type: 'string' }, rows: { type: 'integer' } },
+        description: 'What records are measured against.',
+      },
+      model_name: { type: 'string' },
+      model_version: { type: 'string', description: 'The version that explains.' },
+    },
+    required: ['explanations', 'output', 'method', 'link', 'model_name', 'model_version'],
   }
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { log } from '@coalmine/contract/log.ts'
 import { readConfig } from './config/read-config.ts'
+import { onCrash } from './crash.ts'
 import { stateFolderOf } from './state-folder.ts'
 import { lockFolder } from './supervisor/lock.ts'
 import { assertPortsFree } from './supervisor/ports.ts'
@@ -23,6 +24,7 @@ const WELCOME_MS = 15_000
 /** A second signal ends at once; one that comes sooner is the first, passed on by npm to the group that had it. */
 const IMPATIENT_MS = 500
 
+onCrash()
 const options = readArguments()
 const config = await orEnd(() => readConfig(options.config, process.env))
 await orEnd(() =>

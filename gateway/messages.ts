@@ -157,6 +157,7 @@ export interface Snapshot {
   secondAttempts: SecondAttemptCounts[]
   /** Of those that are configured now. */
   clients: ClientCounts[]
+  explanations: ExplanationCounts[]
   process: ProcessCounts
 }
 
@@ -197,6 +198,16 @@ export interface ClientCounts {
   limited: number
   /** Of those admitted: for a model that it may not ask. */
   forbidden: number
+}
+
+/** Explanations by the version that gave them, since the process began. */
+export interface ExplanationCounts {
+  model: string
+  version: string
+  /** By status; 499 where the client left. */
+  codes: Record<string, number>
+  latencyBuckets: number[]
+  latencySumSeconds: number
 }
 
 /** One data process: how it is, and counts since it began. */

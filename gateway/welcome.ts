@@ -15,6 +15,7 @@ export async function welcome(
     '',
     `  predictions   ${data}`,
     `  docs          ${data}/docs`,
+    `  console       ${url(listen.admin, tls.admin)}/console/`,
     `  admin API     ${url(listen.admin, tls.admin)}/api/docs`,
     `  metrics       ${url(listen.metrics)}/metrics`,
     '',

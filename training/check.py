@@ -25,6 +25,8 @@ def check_version(folder: Path) -> float:
     require(hashlib.sha256(model).hexdigest() == contract["sha256"], folder, "model.onnx has another sha256")
     for key in ("golden", "reference", "card"):
         require((folder / contract[key]).is_file(), folder, f"{contract[key]} is missing")
+    background = contract["explain"].get("background")
+    require(background is None or (folder / background).is_file(), folder, f"{background} is missing")
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -25,6 +25,9 @@ class Version:
     model: bytes
     golden: list[dict]
     reference: dict
+    #: How explanations are made, and the training rows that they measure against where that takes any.
+    explain: str
+    background: list[dict] | None
     card: str
     data_name: str
     data_sha256: str
@@ -32,11 +35,14 @@ class Version:
 
 def files(v: Version) -> dict[str, bytes]:
     """Every file of the version folder by name."""
-    golden = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in v.golden)
+    def lines(rows: list[dict]) -> bytes:
+        return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+
     return {
         "model.onnx": v.model,
         "model.yaml": manifest(v).encode(),
-        "golden.jsonl": golden.encode(),
+        "golden.jsonl": lines(v.golden),
+        **({"background.jsonl": lines(v.background)} if v.background else {}),
         "reference.json": (json.dumps(v.reference, indent=1) + "\n").encode(),
         "model-card.md": v.card.encode(),
     }
@@ -60,6 +66,7 @@ def manifest(v: Version) -> str:
         "outputs:", *[f"  - {flow(field)}" for field in v.outputs],
         *([f"score: {flow(v.score)}"] if v.score else []),
         "batching: {maxBatchSize: 64}",
+        f"explain: {flow({'method': v.explain} | ({'background': 'background.jsonl'} if v.background else {}))}",
         "golden: golden.jsonl",
         "reference: reference.json",
         "card: model-card.md",

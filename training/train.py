@@ -13,6 +13,8 @@ from training.publish import Version, publish
 
 TRAIN_ROWS, TRAIN_SEED = 16000, 1
 HELD_ROWS, HELD_SEED = 8000, 2
+#: The training rows that explanations measure against: the first of a table in random order.
+BACKGROUND_ROWS = 200
 
 
 def churn_versions() -> list[Version]:
@@ -35,7 +37,7 @@ def churn_versions() -> list[Version]:
     def scores(pipeline, table) -> np.ndarray:
         return pipeline.predict_proba(table)[:, 1]
 
-    def version(number, pipeline, description, kind, data_sha256=data["train_sha256"], **card) -> Version:
+    def version(number, pipeline, description, kind, explain, data_sha256=data["train_sha256"], **card) -> Version:
         training_scores = scores(pipeline, train)
         return Version(
             name="churn", version=number, description=description,
@@ -48,6 +50,9 @@ def churn_versions() -> list[Version]:
                 "score": reference.score(training_scores),
                 "classes": reference.classes(pipeline.predict(train), churn_contract.LABELS),
             },
+            explain=explain,
+            # Trees carry their own: how many training rows passed each of their nodes.
+            background=None if explain == "tree-shap" else records.to_records(train[:BACKGROUND_ROWS], fields),
             card=cards.churn(number, kind, data, measures.binary(held_left, scores(pipeline, held)), best, **card),
             data_name=f"synthetic telecom customers, {len(train)} rows, seed {TRAIN_SEED}",
             data_sha256=data_sha256)
@@ -59,16 +64,16 @@ def churn_versions() -> list[Version]:
     return [
         version("1.0.0", regression,
                 "Probability that a telecom customer leaves within 30 days (logistic regression).",
-                "Logistic regression on scaled numbers and one-hot categories."),
+                "Logistic regression on scaled numbers and one-hot categories.", "linear"),
         version("1.1.0", boosting,
                 "Probability that a telecom customer leaves within 30 days (gradient boosting).",
                 "Gradient boosting: 150 trees of depth 4 on unscaled numbers and one-hot categories. "
-                "Same contract as 1.0.0.",
+                "Same contract as 1.0.0.", "tree-shap",
                 extra=[("KS distance of the scores to 1.0.0, held-out rows", f"{moved_before:.4f}")]),
         version("1.2.0", faulty,
                 "Published to demonstrate a silent preprocessing fault: trained on weekly charges, served "
                 "monthly ones. Never promote it.",
-                "Gradient boosting as in 1.1.0, with a preprocessing fault. Same contract as 1.1.0.",
+                "Gradient boosting as in 1.1.0, with a preprocessing fault. Same contract as 1.1.0.", "tree-shap",
                 data_sha256=weekly_sha256,
                 notes=(
                     "> **Published to demonstrate a silent preprocessing fault. Do not use its answers.**\n>\n"
@@ -108,6 +113,8 @@ def digits_versions() -> list[Version]:
             "features": {"pixels": reference.numeric(train.ravel())},
             "classes": reference.classes(pipeline.predict(train), digits.LABELS),
         },
+        explain="linear",
+        background=[{"pixels": [int(v) for v in row]} for row in train[:BACKGROUND_ROWS]],
         card=cards.digits(
             "1.0.0",
             {"train_rows": len(train), "train_sha256": train_sha256,

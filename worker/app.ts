@@ -7,6 +7,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, type Handler, Hono } from 'hono'
 import { handle } from './call.ts'
+import { explain } from './explain/explain-call.ts'
 import type { Life } from './life.ts'
 import { handleLink, linkTerms } from './link-call.ts'
 import type { Metrics } from './metrics.ts'
@@ -58,6 +59,14 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
       refuse(exchange)
     })
 
+  const explaining = exchanging((exchange) => {
+    const { unready, state } = life
+    if (unready === undefined && state.kind === 'ready')
+      return explain(exchange, state.serving, state.explanations)
+    metrics.observe('v1_explain', 'overloaded', 0)
+    refuse(exchange)
+  })
+
   /** Calls under way when the end begins are answered; the gateway is told of the end by its health checks. */
   const link = exchanging((exchange) => {
     const { state } = life
@@ -74,6 +83,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
   const statusOf = () => (life.unready === undefined ? 200 : 503)
 
   on([`/v1/models/${model}:predict`, `/v1/models/${model}/versions/${version}:predict`], predict(V1))
+  on([`/v1/models/${model}:explain`, `/v1/models/${model}/versions/${version}:explain`], explaining)
   const v2 = [`/v2/models/${model}`, `/v2/models/${model}/versions/${version}`]
   on(
     v2.map((path) => `${path}/infer`),

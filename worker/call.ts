@@ -39,7 +39,8 @@ export function handle(exchange: Exchange, protocol: Protocol, serving: Serving)
   })
 }
 
-function besideOf(exchange: Exchange) {
+/** What stands in the headers of a request. */
+export function besideOf(exchange: Exchange) {
   const pick = exchange.header(PICK_HEADER)
   const budget = exchange.header(BUDGET_HEADER)
   const startMs = performance.now()

@@ -1,9 +1,10 @@
+import type { Explanations } from './explain/explanations.ts'
 import type { Serving } from './serving.ts'
 
 /** Where the worker is: loading, ready with everything a request needs, or failed for good with the reason. */
 export type State =
   | { kind: 'loading' }
-  | { kind: 'ready'; serving: Serving }
+  | { kind: 'ready'; serving: Serving; explanations: Explanations }
   | { kind: 'failed'; reason: string }
 
 /** The one piece of state that routes, health and shutdown share. */

@@ -1,7 +1,7 @@
 import { Histogram, histogramSamples, type Labels, type Sample } from '@coalmine/contract/histogram.ts'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
-const ROUTES = ['v1_predict', 'v2_infer'] as const
+const ROUTES = ['v1_predict', 'v2_infer', 'v1_explain'] as const
 export type Route = (typeof ROUTES)[number]
 
 /** How a request ended: answered, refused for its content, failed in the model, too late, shed, client gone. */
@@ -16,6 +16,14 @@ const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as 
 /** What /metrics says about the loaded model. */
 export type ModelFacts = { digest: string; threading: string; rowsPerRun: number; loadSeconds: number }
 
+/** What /metrics says about explanations: counts of records, and how they are made once that is known. */
+export type ExplainFacts = {
+  cacheHits: number
+  cacheMisses: number
+  additivityFailures: number
+  method: string | undefined
+}
+
 /**
  * The worker's figures. Requests only add to numbers; the text is made when /metrics is read.
  * Labels are fixed by the program, so no request can create a series.
@@ -27,9 +35,11 @@ export class Metrics {
   queueDepth: () => number = () => 0
   ready: () => boolean = () => false
   modelFacts: ModelFacts | undefined
+  explain: (() => ExplainFacts) | undefined
   readonly #durations: Record<Route, Record<Outcome, Histogram>> = {
     v1_predict: perOutcome(),
     v2_infer: perOutcome(),
+    v1_explain: perOutcome(),
   }
   #registry = new Registry()
 
@@ -70,6 +80,27 @@ export class Metrics {
       const { digest, threading, rowsPerRun } = this.modelFacts
       return [{ value: 1, labels: { ...labels, digest, threading, rows_per_run: rowsPerRun } }]
     })
+    this.#add(
+      'coalmine_worker_explain_cache_total',
+      'Records asked to explain, by whether the answer was kept.',
+      'counter',
+      () => {
+        const facts = this.explain?.()
+        if (facts === undefined) return []
+        const of = (result: string, value: number) => ({ value, labels: { ...labels, result } })
+        return [of('hit', facts.cacheHits), of('miss', facts.cacheMisses)]
+      },
+    )
+    this.#add(
+      'coalmine_worker_explain_additivity_failures_total',
+      'Explanations withheld because their parts do not add up to what the model answers.',
+      'counter',
+      () => (this.explain === undefined ? [] : [{ value: this.explain().additivityFailures, labels }]),
+    )
+    this.#add('coalmine_worker_explain_info', 'How the version is explained; always 1.', 'gauge', () => {
+      const method = this.explain?.().method
+      return method === undefined ? [] : [{ value: 1, labels: { ...labels, method } }]
+    })
     this.#add('coalmine_worker_model_load_seconds', 'Time to load, check and warm the model.', 'gauge', () =>
       this.modelFacts === undefined ? [] : [{ value: this.modelFacts.loadSeconds, labels }],
     )
@@ -87,7 +118,12 @@ export class Metrics {
     this.#durations[route][outcome].observe(seconds)
   }
 
-  #add(name: string, help: string, type: 'histogram' | 'gauge', samplesOf: (name: string) => Sample[]) {
+  #add(
+    name: string,
+    help: string,
+    type: 'histogram' | 'gauge' | 'counter',
+    samplesOf: (name: string) => Sample[],
+  ) {
     // prom-client asks a metric only for its name and `get`, so ours needs no copy of the numbers in between.
     const metric = {
       name,

@@ -4,6 +4,7 @@ import type { Golden } from '@coalmine/contract/golden.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import type { Engine } from './engine.ts'
+import type { ExplainerSettings } from './explain/explainer.ts'
 import { openSession } from './ort-session.ts'
 import { probeRecord } from './probe-record.ts'
 import { batchRowsMax, signatureProblems } from './signature.ts'
@@ -20,6 +21,8 @@ export type Model = {
   golden: Golden[]
   choice: ThreadingChoice
   timings: Timing[]
+  /** What explanations of it are opened with. */
+  explainer: ExplainerSettings
 }
 
 export type ModelSettings = {
@@ -37,7 +40,7 @@ export async function openModel(
   { modelsRoot, model, version, threading }: ModelSettings,
   onLost: (reason: string) => void,
 ): Promise<Model> {
-  const { path, manifest, digest, golden } = await loadModelFolder(modelsRoot, model, version)
+  const { path, manifest, digest, golden, background } = await loadModelFolder(modelsRoot, model, version)
   const encode = compileEncoder(manifest.inputs)
   const file = join(path, manifest.file)
   const outputNames = manifest.outputs.map(({ name }) => name)
@@ -66,5 +69,12 @@ export async function openModel(
     engine = await inThread()
     await engine.run(rowsOf(1))
   }
-  return { manifest, digest, engine, encode, golden, choice, timings }
+  const explainer: ExplainerSettings = {
+    ...{ path: file, manifest, probes: records },
+    background:
+      background === undefined
+        ? { file: manifest.golden ?? 'none', records }
+        : { file: manifest.explain!.background!, records: background },
+  }
+  return { manifest, digest, engine, encode, golden, choice, timings, explainer }
 }

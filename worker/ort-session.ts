@@ -15,13 +15,18 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
 }
 
 /**
- * Loads an ONNX file on this thread; `run` then blocks the thread for as long as an inference takes.
- * Rejects when ONNX Runtime cannot load the file.
+ * Loads an ONNX file, or the bytes of one, on this thread; `run` then blocks the thread for as long as an inference
+ * takes. Rejects when ONNX Runtime cannot load it.
  */
-export async function openSession(path: string, outputNames: readonly string[]): Promise<Engine> {
+export async function openSession(
+  model: string | Uint8Array,
+  outputNames: readonly string[],
+): Promise<Engine> {
   // Imported here and not above, so that no sorting of imports loads the library before the variable is set.
   const { InferenceSession, Tensor } = await import('onnxruntime-node')
-  const session = await InferenceSession.create(path, SESSION_OPTIONS)
+  const session = await (typeof model === 'string'
+    ? InferenceSession.create(model, SESSION_OPTIONS)
+    : InferenceSession.create(model, SESSION_OPTIONS))
   return {
     inputs: session.inputMetadata.map(signature),
     outputs: session.outputMetadata.map(signature),

@@ -8,6 +8,8 @@ import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
 import type { Hono } from 'hono'
 import { buildApp } from './app.ts'
 import { Batcher } from './batcher.ts'
+import { Explanations } from './explain/explanations.ts'
+import { openThreadExplainer } from './explain/thread-explainer.ts'
 import { goldenProblem } from './golden-check.ts'
 import { Life } from './life.ts'
 import { Metrics } from './metrics.ts'
@@ -76,12 +78,21 @@ async function load(
     const model = await openModel(settings, onLost)
     const serving = serve(model, settings, life, metrics, log)
     reason = await goldenProblem(model.golden, serving)
+    const explanations = new Explanations({
+      inputs: model.manifest.inputs,
+      open: (onLost) => openThreadExplainer(model.explainer, onLost),
+      nowMs: () => performance.now(),
+      log,
+    })
+    // What the manifest promises is known to be kept before the first request.
+    if (reason === undefined && model.manifest.explain !== undefined) await explanations.open()
     if (reason === undefined && life.state.kind === 'loading') {
-      life.state = { kind: 'ready', serving }
+      life.state = { kind: 'ready', serving, explanations }
       const loadSeconds = (performance.now() - sinceMs) / 1000
       const { threading, rowsPerRun, because } = model.choice
       metrics.modelFacts = { digest: model.digest, threading, rowsPerRun, loadSeconds }
       metrics.queueDepth = () => serving.batcher.waiting
+      metrics.explain = () => ({ ...explanations.counts, method: explanations.explanation?.method })
       metrics.ready = () => life.unready === undefined
       const timings = Object.fromEntries(
         model.timings.map(({ rows, runMs }) => [rows, Number(runMs.toFixed(3))]),

@@ -8,7 +8,7 @@ import { drawBodies } from './bodies.ts'
 import { startEchoPeers } from './echo-peers.ts'
 import { MODEL, STABLE } from './echo-upstream.ts'
 import type { Peer } from './peer.ts'
-import { groupMembers } from './processes.ts'
+import { familyOf } from './processes.ts'
 
 /** What a client that keeps its connection and asks nothing costs. */
 export const connections: Benchmark = {
@@ -61,10 +61,10 @@ async function memoryOf(
 ): Promise<number> {
   for (const socket of await open(peer, lines, count)) socket.destroy()
   await delay(settleMs)
-  const before = hostUse(groupMembers(peer.server.pid)).memoryMb
+  const before = hostUse(familyOf(peer.server.pid)).memoryMb
   const sockets = await open(peer, lines, count)
   await delay(settleMs)
-  const after = hostUse(groupMembers(peer.server.pid)).memoryMb
+  const after = hostUse(familyOf(peer.server.pid)).memoryMb
   const closed = sockets.filter(({ destroyed }) => destroyed).length
   for (const socket of sockets) socket.destroy()
   if (closed > 0) throw new NoVerdict(`${peer.name} closed ${closed} of ${count} idle connections`)

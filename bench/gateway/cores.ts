@@ -45,7 +45,7 @@ async function startPeers(folder: string): Promise<Peer[]> {
   for (const processes of PROCESSES) {
     for (const kind of ['nginx', 'Coalmine'] as const) {
       const name = nameOf(kind, processes)
-      const [port, own] = [await freePort(), join(folder, name)]
+      const [port, own] = [await freePort(), join(folder, `${kind}-${processes}`)]
       await mkdir(own)
       const models = { [MODEL]: splitByHand(ports) }
       const server =

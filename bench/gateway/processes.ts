@@ -1,22 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
-/** The processes of a group that run a program, by the end of its file's name: those of a gateway that answer, say. */
-export function processesOf(group: number, program: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => groupOf(pid) === group && runs(pid, program))
+/** A process and its descendants that run a program, by the end of its file's name: those of a gateway that answer, say. */
+export function processesOf(pid: number, program: string): number[] {
+  return familyOf(pid).filter((member) => runs(member, program))
 }
 
-/** Every process of a group. */
-export function groupMembers(group: number): number[] {
-  return processesOf(group, '')
-}
-
-function groupOf(pid: number): number | undefined {
-  const text = read(pid, 'stat')
-  // The name before may hold spaces: fields count from behind it, the group is the third.
-  return text === undefined ? undefined : Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[2])
+/** A process with all its descendants. */
+export function familyOf(pid: number): number[] {
+  const children = (read(pid, `task/${pid}/children`) ?? '').trim().split(' ').filter(Boolean).map(Number)
+  return [pid, ...children.flatMap(familyOf)]
 }
 
 function runs(pid: number, program: string): boolean {

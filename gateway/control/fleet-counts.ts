@@ -1,5 +1,5 @@
 import { IDLE_PROCESS, OUTCOMES } from '../data/recorder.ts'
-import type { ArmCounts, EndpointCounts, ProcessCounts, SecondAttemptCounts, Snapshot } from '../messages.ts'
+import type { ArmCounts, EndpointCounts, ExplanationCounts, ProcessCounts, Snapshot } from '../messages.ts'
 
 /** A data process sends each second; what one silent this long had in flight is gone. */
 const SILENT_MS = 10_000
@@ -106,6 +106,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
         forbidden: a.forbidden + b.forbidden,
       }),
     ),
+    explanations: sumBy(
+      snapshots.flatMap((s) => s.explanations),
+      versionKey,
+      addExplanations,
+    ),
     process: snapshots.map((s) => s.process).reduce(addProcesses, IDLE_PROCESS),
   }
 }
@@ -114,7 +119,7 @@ function endpointKey({ model, version, endpoint }: EndpointCounts): string {
   return `${model}\n${version}\n${endpoint}`
 }
 
-function versionKey({ model, version }: SecondAttemptCounts): string {
+function versionKey({ model, version }: { model: string; version: string }): string {
   return `${model}\n${version}`
 }
 
@@ -137,6 +142,17 @@ function addArms(a: ArmCounts, b: ArmCounts): ArmCounts {
     latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
     scoreBuckets: add(a.scoreBuckets, b.scoreBuckets),
     scoreSum: a.scoreSum + b.scoreSum,
+  }
+}
+
+function addExplanations(a: ExplanationCounts, b: ExplanationCounts): ExplanationCounts {
+  const codes = { ...a.codes }
+  for (const [code, count] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + count
+  return {
+    ...a,
+    codes,
+    latencyBuckets: a.latencyBuckets.map((n, i) => n + (b.latencyBuckets[i] ?? 0)),
+    latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
   }
 }
 

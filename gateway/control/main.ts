@@ -1,10 +1,12 @@
 import { Server as TlsServer } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
+import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import { isGuarded } from '../config/access.ts'
 import { isLoopback } from '../config/address.ts'
 import { loadConfig } from '../config/load-config.ts'
-import { readSource } from '../config/read-config.ts'
+import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
+import { onCrash } from '../crash.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
 import { stateFolderOf } from '../state-folder.ts'
@@ -13,6 +15,7 @@ import { explain } from '../supervisor/ports.ts'
 import { readCertificate, watchCertificate } from '../tls/certificate.ts'
 import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
+import { Charts } from './charts.ts'
 import { Control } from './control.ts'
 import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
@@ -26,6 +29,7 @@ const send = (message: DownMessage | ControlRequest) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
   if (process.connected) process.send?.(message, () => {})
 }
+onCrash()
 const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
 const config = await orFatal(() => loadConfig(source.file, source.text, source.env, source.policies))
@@ -33,6 +37,7 @@ const store = await orFatal(() => openStore(config.store))
 const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, send })
+const charts = new Charts()
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
@@ -63,7 +68,10 @@ const servers = [
   {
     setting: 'listen.admin',
     address: config.listen.admin,
-    server: httpServer(adminApp({ control, traffic, guard }), certificate),
+    server: httpServer(
+      adminApp({ control, traffic, charts, policiesFolder: policiesFolder(file), guard }),
+      certificate,
+    ),
   },
   {
     setting: 'listen.metrics',
@@ -114,7 +122,17 @@ function configChanged(news: ConfigNews): void {
 const observing = setInterval(() => {
   const nowMs = performance.now()
   traffic.add(fleet.total(nowMs), nowMs)
+  for (const model of Object.keys(control.config.models)) observe(model)
 }, OBSERVE_MS)
+
+function observe(model: string): void {
+  const deployment = control.deployment(model)
+  const { rollout } = deployment
+  if (rollout === undefined) return
+  const observed = traffic.share(model, 'canary', rollout.canary.version)
+  const weight = { configured: sharesOf(rollout).weightBp, ...(observed !== undefined && { observed }) }
+  charts.look(deployment, control.rollouts.measured(model), weight, control.nowMs())
+}
 
 // The supervisor may have died before `disconnect` was listened for.
 if (!process.connected) void stop()

@@ -16,6 +16,7 @@ import {
 } from './metrics.ts'
 import { DecisionCounts } from './metrics-decisions.ts'
 import { endpointMetrics } from './metrics-endpoints.ts'
+import { explainMetrics } from './metrics-explain.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
 import { processMetrics } from './metrics-processes.ts'
 import { type RunningRollout, rolloutMetrics, runningRollout } from './metrics-rollouts.ts'
@@ -63,6 +64,7 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
         ...weightMetrics(weights(control, traffic)),
         ...healthMetrics(health(control)),
         ...endpointMetrics(counted),
+        ...explainMetrics(counted),
         ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),

@@ -1,5 +1,6 @@
 import { LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
 import { Agent, type Dispatcher, Pool } from 'undici'
+import { lastGoodLookup } from '../last-good-address.ts'
 import type { LinkLimits, OwnArm } from '../messages.ts'
 import { afterCheck, type Health, UNCHECKED } from './health.ts'
 import { linkOf } from './link-terms.ts'
@@ -19,6 +20,7 @@ export interface Target {
 export type Identity = { digest: string; manifest: unknown } | 'foreign'
 
 const INTERVAL_MS = 5_000
+const LOOKUP = lastGoodLookup()
 /** While an endpoint is out, or has just failed a check. */
 const DOUBTFUL_MS = 500
 
@@ -70,7 +72,7 @@ export class Monitor {
       if (this.#watched.has(target.id)) continue
       const dispatcher = target.socketPath
         ? new Pool(target.origin, { connections: 1, connect: { socketPath: target.socketPath } })
-        : new Agent({ connections: 1 })
+        : new Agent({ connections: 1, connect: { lookup: LOOKUP } })
       const watched: Watched = {
         target,
         health: UNCHECKED,

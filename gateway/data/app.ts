@@ -8,6 +8,7 @@ import { documentation } from '../docs-page.ts'
 import type { Protocol } from './answer-check.ts'
 import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
+import { explain } from './explain.ts'
 import { dataOpenApi } from './openapi.ts'
 import { forbidden, predict } from './predict.ts'
 import type { ModelRoute } from './route.ts'
@@ -15,7 +16,7 @@ import type { ModelRoute } from './route.ts'
 type Env = { Bindings: Partial<HttpBindings> & { readonly client?: Client | undefined } }
 type Handler = (c: Context<Env>) => Response | Promise<Response>
 
-const PREDICTION = /(:predict|\/infer)$/
+const CALLS = /(:predict|:explain|\/infer)$/
 const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 /** Every route of the data port. Answers are JSON; errors are `{"error": sentence}`. */
@@ -35,7 +36,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   function nothing(c: Context<Env>): Response {
     const { method, path } = c.req
     const takes = (other: string) => other !== method && app.router.match(other, path)[0].length > 0
-    const allow = takes('GET') ? 'GET' : takes('POST') && PREDICTION.test(path) ? 'POST' : undefined
+    const allow = takes('GET') ? 'GET' : takes('POST') && CALLS.test(path) ? 'POST' : undefined
     if (!allow) return c.json({ error: `there is nothing at ${path}; see /docs` }, 404)
     return c.json({ error: `${method} is not allowed here; use ${allow}` }, 405, { allow })
   }
@@ -55,7 +56,15 @@ export function dataApp(plane: DataPlane): Hono<Env> {
   }
   const ready = (route: ModelRoute, version?: string) => route.ready(plane.nowMs(), version)
 
-  app.post('/v1/models/:call{.+}', predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/))
+  const predictingV1 = predicting('v1', /^([^/]+?)(?:\/versions\/([^/]+))?:predict$/)
+  const explaining = (c: Context<Env>) => {
+    const [, model, pin] = /^([^/]+?)(?:\/versions\/([^/]+))?:explain$/.exec(c.req.param('call')!) ?? []
+    if (model === undefined) return nothing(c)
+    const fetched = new FetchExchange(c.req.raw)
+    explain(plane, fetched, model, pin, c.env?.client)
+    return fetched.response
+  }
+  app.post('/v1/models/:call{.+}', (c) => (c.req.path.endsWith(':explain') ? explaining(c) : predictingV1(c)))
   app.post('/v2/models/:call{.+}', predicting('v2', /^([^/]+)(?:\/versions\/([^/]+))?\/infer$/))
 
   app.get('/', (c) => c.json({ status: 'alive' }))

@@ -5,15 +5,17 @@ import { dataApp } from './app.ts'
 import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 import { enter } from './entrance.ts'
+import { explain } from './explain.ts'
 import { predict } from './predict.ts'
 
 /** A body of whatever is no prediction. */
 const BODY_BYTES_MAX = 1024 * 1024
 const V1 = /^\/v1\/models\/([^/?%]+?)(?:\/versions\/([^/?%]+))?:predict$/
+const EXPLAIN = /^\/v1\/models\/([^/?%]+?)(?:\/versions\/([^/?%]+))?:explain$/
 const V2 = /^\/v2\/models\/([^/?%]+)(?:\/versions\/([^/?%]+))?\/infer$/
 
 /**
- * The data port: predictions go straight from their connection to their worker, everything else through the
+ * The data port: predictions and explanations go straight from their connection to their worker, everything else through the
  * application, which knows every route.
  */
 export function dataServer(plane: DataPlane): Http1Server {
@@ -28,6 +30,8 @@ export function dataServer(plane: DataPlane): Http1Server {
         if (v1 !== null) return predict(plane, exchange, v1[1]!, 'v1' satisfies Protocol, v1[2], client)
         const v2 = V2.exec(target)
         if (v2 !== null) return predict(plane, exchange, v2[1]!, 'v2' satisfies Protocol, v2[2], client)
+        const explained = EXPLAIN.exec(target)
+        if (explained !== null) return explain(plane, exchange, explained[1]!, explained[2], client)
       }
       throughApp(app, exchange, client)
     },

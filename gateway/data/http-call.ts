@@ -10,6 +10,9 @@ export interface Received {
 /** Why nothing whole came back. Only `refused` is known never to have reached the worker. */
 export type CallFailure = 'refused' | 'broken' | 'too-large'
 
+/** Interim answers (103 and the like) of one request; who sends more will not come to an end. */
+const INTERIM_MAX = 16
+
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
   'ENOENT',
@@ -33,6 +36,7 @@ export class HttpCall implements Dispatcher.DispatchHandler {
   #headers: Received['headers'] = {}
   #first: Buffer | undefined
   #chunks: Buffer[] | undefined
+  #interim = 0
   #settled = false
 
   /** @param done called once, unless the call is cancelled; `code` is the system's or undici's word */
@@ -59,7 +63,19 @@ export class HttpCall implements Dispatcher.DispatchHandler {
     if (this.#settled) controller.abort(new Error('cancelled'))
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Received['headers']): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Received['headers'],
+  ): void {
+    if (status < 200) {
+      if (++this.#interim > INTERIM_MAX) controller.abort(new Error('interim answers without end'))
+      return
+    }
+    // None was asked for, and what cannot be read cannot be checked; unpacking it would be a way to fill the memory.
+    const encoding = headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity')
+      return controller.abort(new Error('an answer in an encoding that was not asked for'))
     this.#status = status
     this.#headers = headers
   }

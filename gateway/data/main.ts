@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { droppedLogLines, log } from '@coalmine/contract/log.ts'
+import { onCrash } from '../crash.ts'
 import { TlsFront } from '../http1/tls-front.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
 import { type CertificateFiles, readCertificate, watchCertificate } from '../tls/certificate.ts'
@@ -15,8 +17,11 @@ const METRICS_MS = 1_000
 const FLUSH_MS = 200
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
+/** The same, of a process that has crashed: first its answers close their connections, then it closes the idle ones. */
+const CRASH_LAME_DUCK_MS = 1_000
+const CRASH_DRAIN_MS = 4_000
 
-const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' }) => {
+const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' | 'crashed' }) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
   if (process.connected) process.send?.(message, () => {})
 }
@@ -29,6 +34,13 @@ const files: CertificateFiles | undefined = JSON.parse(process.env.COALMINE_DATA
 const front = files && (await tlsFront(files))
 let saidReady = false
 let ending = false
+
+onCrash(async () => {
+  send({ kind: 'crashed' })
+  plane.draining = true
+  await wait(CRASH_LAME_DUCK_MS)
+  await server.drain(CRASH_DRAIN_MS)
+})
 
 process.on('message', (message: DataMessage, socket?: Socket) => {
   switch (message.kind) {

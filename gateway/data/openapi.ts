@@ -1,5 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import {
+  explainRequestSchema,
+  explainResponseSchema,
   inferRequestSchema,
   inferResponseSchema,
   type JsonSchema,
@@ -87,6 +89,10 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
     response: predictResponseSchema(manifest),
   }
   const v2 = { request: inferRequestSchema(manifest), response: inferResponseSchema(manifest) }
+  const explain = {
+    request: explainRequestSchema(manifest, limits.instances),
+    response: explainResponseSchema(manifest),
+  }
   const pin = {
     name: 'version',
     in: 'path',
@@ -100,6 +106,10 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
   return {
     [`/v1/models/${model}:predict`]: call(manifest, 'Predict from records', v1),
     [`/v1/models/${model}/versions/{version}:predict`]: call(manifest, 'Predict with one version', v1, pin),
+    [`/v1/models/${model}:explain`]: explained(call(manifest, 'Explain predictions', explain)),
+    [`/v1/models/${model}/versions/{version}:explain`]: explained(
+      call(manifest, 'Explain predictions of one version', explain, pin),
+    ),
     [`/v2/models/${model}/infer`]: call(manifest, 'Infer from tensors (Open Inference Protocol)', v2),
     [`/v2/models/${model}/versions/{version}/infer`]: call(manifest, 'Infer with one version', v2, pin),
     [`/v1/models/${model}`]: get('Whether the model is ready'),
@@ -136,6 +146,19 @@ function call(
       },
     },
   }
+}
+
+/** The same route, and what is answered otherwise where nothing is predicted. */
+function explained({ post }: ReturnType<typeof call>) {
+  const { 'x-prediction-id': _, ...headers } = HEADERS
+  const responses = {
+    ...post.responses,
+    200: { ...post.responses[200], description: 'The explanations', headers },
+    404: refusal('Unknown model or version, or the version that predicted is not kept any more'),
+    501: refusal('The version cannot be explained; the error says why'),
+    503: refusal('No worker is ready, or there is too much to do for explanations; see Retry-After'),
+  }
+  return { post: { ...post, responses } }
 }
 
 function refusal(description: string) {

@@ -1,11 +1,11 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { ArmCounts, ProcessCounts, Snapshot } from '../messages.ts'
+import { ExplanationRecorder } from './explanation-counts.ts'
+import { LATENCY_BOUNDS_SECONDS } from './latency-bounds.ts'
 import type { Losses } from './recording.ts'
 
-/** Upper bounds in seconds: the OpenTelemetry HTTP advice, with finer steps below 5 ms where models answer. */
-export const LATENCY_BOUNDS_SECONDS = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-] as const
+export { LATENCY_BOUNDS_SECONDS }
+
 const SCORE_BUCKETS = 20
 
 /** Upper bounds over a score's range. The last is the range's end, where whatever lies above is counted too. */
@@ -77,6 +77,7 @@ export class Recorder {
   readonly #responses = new Map<string, { model: string; version: string; code: string; count: number }>()
   readonly #unrouted = new Map<string, number>()
   readonly #recordings = new Map<string, { model: string } & Losses>()
+  readonly explanations = new ExplanationRecorder()
   inFlight = 0
 
   arm(model: string, arm: string, version: string, scoreRange?: [number, number]): ArmRecorder {
@@ -130,6 +131,7 @@ export class Recorder {
       endpoints: [],
       secondAttempts: [],
       clients: [],
+      explanations: this.explanations.counts(),
       process: IDLE_PROCESS,
       ...around,
     }

@@ -1,4 +1,5 @@
 import { Pool } from 'undici'
+import { lastGoodLookup } from '../last-good-address.ts'
 import type { Endpoint } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import type { Attempt } from './attempt.ts'
@@ -10,6 +11,8 @@ import { Line } from './line.ts'
 import { Link, type LinkListener, SHARED_BODY_BYTES_MAX } from './link.ts'
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024
+const ASIDE_CONNECTIONS = 2
+const LOOKUP = lastGoodLookup()
 
 /**
  * One address with its connections: how attempts are sent there, and how many at a time. Lives as long as control names
@@ -28,7 +31,9 @@ export class Upstream implements Candidate {
   /** Attempts that wait for it or are under way. */
   inFlight = 0
   readonly counts = { calls: 0, rows: 0, deadCalls: 0 }
+  readonly #open: (connections: number | null) => Pool
   readonly #pool: Pool
+  #aside: Pool | undefined
   readonly #nowMs: () => number
   readonly #line: Line
   readonly #shared: Line
@@ -52,18 +57,21 @@ export class Upstream implements Candidate {
     this.#line = new Line(resilience.queue, nowMs)
     this.#shared = new Line(resilience.queue, nowMs)
     this.#connections = resilience.connections
-    this.#pool = new Pool(origin, {
-      pipelining: 1,
-      // The gateway ends attempts at their own deadline; undici's coarse timers would only cost.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: 1_000, ...(socketPath ? { socketPath } : {}) },
-      // Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use.
-      keepAliveTimeout: 30_000,
-      keepAliveMaxTimeout: 60_000,
-      maxResponseSize: ANSWER_BYTES_MAX,
-      allowH2: false,
-    })
+    this.#open = (connections) =>
+      new Pool(origin, {
+        connections,
+        pipelining: 1,
+        // The gateway ends attempts at their own deadline; undici's coarse timers would only cost.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: { timeout: 1_000, lookup: LOOKUP, ...(socketPath ? { socketPath } : {}) },
+        // Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use.
+        keepAliveTimeout: 30_000,
+        keepAliveMaxTimeout: 60_000,
+        maxResponseSize: ANSWER_BYTES_MAX,
+        allowH2: false,
+      })
+    this.#pool = this.#open(null)
     this.#negotiated(endpoint.link)
   }
 
@@ -84,6 +92,12 @@ export class Upstream implements Candidate {
     this.#connections = resilience.connections
   }
 
+  /** For what predictions must not wait for: a few connections of its own, opened when first asked for. */
+  get aside(): Pool {
+    this.#aside ??= this.#open(ASIDE_CONNECTIONS)
+    return this.#aside
+  }
+
   get waiting(): number {
     return this.#line.length + this.#shared.length
   }
@@ -101,7 +115,7 @@ export class Upstream implements Candidate {
     this.#link?.close()
     for (const line of [this.#line, this.#shared])
       for (const attempt of line.close()) attempt.settle('refused', 'CLOSED')
-    await this.#pool.close()
+    await Promise.all([this.#pool.close(), this.#aside?.close()])
   }
 
   get #room(): number {

@@ -76,10 +76,10 @@ describe('what two servers in a row might read differently is refused', () => {
 })
 
 test.each<[number, string, string[], string?]>([
-  [505, 'a version to come', [HOST], 'GET / HTTP/2.0'],
+  [400, 'a version to come', [HOST], 'GET / HTTP/2.0'],
   [405, 'TRACE, which would show what others put in', [HOST], 'TRACE / HTTP/1.1'],
   [405, 'CONNECT', [HOST], 'CONNECT a:80 HTTP/1.1'],
-  [501, 'a method of somebody else', [HOST], 'PROPFIND / HTTP/1.1'],
+  [400, 'a method of somebody else', [HOST], 'PROPFIND / HTTP/1.1'],
   [417, 'an expectation that nobody has', [HOST, 'Expect: 200-ok']],
   [414, 'a target without end', [HOST], `GET /${'a'.repeat(9_000)} HTTP/1.1`],
   [431, 'more headers than are read', [HOST, ...Array(100).fill('X-A: 1')]],

@@ -19,9 +19,12 @@ export interface RequestHead {
   expectsContinue: boolean
 }
 
-/** Why a request is refused; the connection is closed after it. */
+/**
+ * Why a request is refused; the connection is closed after it. Never a 5xx, also where RFC 9110 has one (501, 505): those
+ * alarm whoever runs the gateway, and the fault is the client's.
+ */
 export interface Refusal {
-  status: 400 | 405 | 414 | 417 | 431 | 501 | 505
+  status: 400 | 405 | 414 | 417 | 431
   error: string
 }
 
@@ -55,13 +58,13 @@ export function parseHead(text: string, headersMax: number): RequestHead | Refus
   if (!TOKEN.test(method)) return bad('the method is not a word')
   if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
     return /^HTTP\/\d\.\d$/.test(version)
-      ? { status: 505, error: 'only HTTP/1.1 and HTTP/1.0 are spoken here' }
+      ? bad('only HTTP/1.1 and HTTP/1.0 are spoken here')
       : bad('the first line is not METHOD TARGET HTTP/1.1')
   }
   if (!METHODS.has(method)) {
     return REFUSED_METHODS.has(method)
       ? { status: 405, error: `${method} is not allowed here` }
-      : { status: 501, error: 'the method is not known here' }
+      : bad('the method is not known here')
   }
   const target = text.slice(first + 1, second)
   if (target.length > TARGET_MAX)

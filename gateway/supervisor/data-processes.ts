@@ -17,7 +17,7 @@ const SERVES_MS = 30_000
 /** So long it may need to find every model ready; one that is not may not have been before either. */
 const READY_MS = 10_000
 
-type FromData = UpMessage | TakenMessage | { kind: 'serving' } | { kind: 'ready' }
+type FromData = UpMessage | TakenMessage | { kind: 'serving' } | { kind: 'ready' } | { kind: 'crashed' }
 
 export interface DataProcessesHost {
   readonly count: number
@@ -123,6 +123,10 @@ export class DataProcesses {
       else if (message.kind === 'ready') {
         running.ready.resolve(true)
         this.#host.ready()
+      } else if (message.kind === 'crashed') {
+        // It answers what it has, while another takes what comes.
+        this.#retire(data)
+        this.#lost(data, 'crashed')
       } else this.#host.heard(message)
     })
     data.once('spawn', () => {
@@ -137,7 +141,11 @@ export class DataProcesses {
     this.#host.listener.remove(data)
     running.serving.resolve(false)
     running.ready.resolve(false)
-    if (this.#stopping || running.isRetired) return
+    if (!running.isRetired) this.#lost(data, how)
+  }
+
+  #lost(data: ChildProcess, how: string): void {
+    if (this.#stopping) return
     const { waitMs, next } = afterCrash(this.#backoff, performance.now())
     this.#backoff = next
     this.#host.endedUncleanly()

@@ -118,6 +118,19 @@ describe('the images', () => {
     }
   })
 
+  test('hold the operators’ page, built, and none of its sources', () => {
+    for (const image of [gateway, standalone])
+      expect(
+        readdirSync(join(image.root, 'app/console'), { recursive: true, encoding: 'utf8' }).sort(),
+      ).toEqual([
+        'dist',
+        'dist/assets',
+        expect.stringMatching(/^dist\/assets\/index-.+\.css$/),
+        expect.stringMatching(/^dist\/assets\/index-.+\.js$/),
+        'dist/index.html',
+      ])
+  })
+
   test('hold no tests', () => {
     for (const [, image, workspaces] of images()) {
       for (const workspace of workspaces) {

@@ -30,6 +30,8 @@ export interface Settings {
   modelsFolder?: string
   /** The state folder on a disk of its own, so large; takes a user who may mount. */
   stateBytes?: number
+  /** How many files and connections each of its processes may have open. */
+  descriptors?: number
 }
 
 /** Why no gateway can have a disk of its own here; undefined where it can. */
@@ -46,6 +48,7 @@ export class Gateway {
   readonly #modelsFolder: string
   readonly #policies: Record<string, string>
   readonly #stateBytes: number | undefined
+  readonly #descriptors: number | undefined
   ports = { data: 0, admin: 0, metrics: 0 }
   child!: ChildProcess
   output = ''
@@ -56,10 +59,12 @@ export class Gateway {
     modelsFolder = join(ROOT, 'models'),
     policies = {},
     stateBytes,
+    descriptors,
   }: Omit<Settings, 'models'> = {}) {
     this.#modelsFolder = modelsFolder
     this.#policies = policies
     this.#stateBytes = stateBytes
+    this.#descriptors = descriptors
     this.#env = env
     this.#processes = processes
   }
@@ -112,7 +117,8 @@ export class Gateway {
   }
 
   spawn(): void {
-    const [program, ...flags] = this.#onItsDisk([process.execPath, PROGRAM, '--config', this.configFile])
+    const command = [process.execPath, PROGRAM, '--config', this.configFile]
+    const [program, ...flags] = this.#onItsDisk(this.#withDescriptors(command))
     this.child = spawn(program!, flags, {
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -128,6 +134,12 @@ export class Gateway {
     mkdirSync(folder, { recursive: true })
     const mounted = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
     return ['unshare', '-m', 'sh', '-c', mounted, 'sh', `${this.#stateBytes}`, folder, ...command]
+  }
+
+  /** Both limits: Node raises the soft one to the hard one. */
+  #withDescriptors(command: string[]): string[] {
+    if (this.#descriptors === undefined) return command
+    return ['sh', '-c', `ulimit -HSn ${this.#descriptors} && exec "$@"`, 'sh', ...command]
   }
 
   /** A command that sees the gateway's disk. */

@@ -1,19 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { appendFileSync, cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePorts, Gateway, ROOT, until } from './gateway-process.ts'
 
-function worker(version: string, port: number): ChildProcess {
-  const flags = [
-    '--models',
-    join(ROOT, 'models'),
-    '--model',
-    'churn',
-    '--version',
-    version,
-    '--port',
-    String(port),
-  ]
+function worker(version: string, port: number, models: string): ChildProcess {
+  const flags = ['--models', models, '--model', 'churn', '--version', version, '--port', String(port)]
   return spawn(process.execPath, [join(ROOT, 'worker/main.ts'), ...flags], { stdio: 'ignore' })
 }
 
@@ -21,8 +13,8 @@ describe('a gateway before workers that run elsewhere', () => {
   let gateway: Gateway
   let ports: number[]
   const workers: ChildProcess[] = []
-  const start = (version: string, port: number) => {
-    const started = worker(version, port)
+  const start = (version: string, port: number, models = join(ROOT, 'models')) => {
+    const started = worker(version, port, models)
     workers.push(started)
     return started
   }
@@ -90,6 +82,20 @@ describe('a gateway before workers that run elsewhere', () => {
     const impostor = start('1.2.0', ports[1]!)
     await until(async () =>
       /serves version 1\.2\.0 of churn, not 1\.1\.0/.test((await endpoint('1.1.0'))[0].reason ?? ''),
+    )
+    expect((await gateway.predict()).headers.get('x-model-version')).toBe('1.0.0')
+    impostor.kill('SIGKILL')
+  })
+
+  test('the same version with other bytes on its address is not admitted either', async () => {
+    const models = join(gateway.folder, 'other-bytes')
+    const folder = join(models, 'churn', '1.1.0')
+    cpSync(join(ROOT, 'models/churn/1.1.0'), folder, { recursive: true })
+    appendFileSync(join(folder, 'model.yaml'), '# not what was published\n')
+    const impostor = start('1.1.0', ports[1]!, models)
+    await until(
+      async () => /tampered/.test((await endpoint('1.1.0'))[0].reason ?? ''),
+      () => gateway.output,
     )
     expect((await gateway.predict()).headers.get('x-model-version')).toBe('1.0.0')
     impostor.kill('SIGKILL')

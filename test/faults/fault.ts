@@ -1,3 +1,6 @@
+import { FRAME_FORMS, type FrameForm } from './link-frame.ts'
+import { WIRE_FORMS, type WireForm } from './wire.ts'
+
 /** What may be done to one prediction on its way back. The worker is asked unless the comment says otherwise. */
 export type Harm =
   /** 500 with an error in JSON, at once; the worker is not asked. */
@@ -28,8 +31,14 @@ export type Harm =
   | { kind: 'shift'; by: number }
   /** The worker's answer and then spaces, `bytes` in all: valid JSON, too much of it. */
   | { kind: 'huge'; bytes: number }
+  /** An answer in an encoding that nobody asked for: 32 MiB packed a thousand times, or packed so often. */
+  | { kind: 'encoded'; times: number }
   /** The worker's answer, one byte each `byteMs`. */
   | { kind: 'trickle'; byteMs: number }
+  /** The worker's answer in HTTP that is none. */
+  | { kind: 'wire'; form: WireForm }
+  /** A call of the link whose frame is wrong; plain predictions go through. For proxies that do not hide the link. */
+  | { kind: 'frame'; form: FrameForm }
 
 /** A harm and the share of predictions that it is done to, 0 to 1. */
 export type Fault = { kind: 'none' } | (Harm & { rate: number })
@@ -79,7 +88,10 @@ const PARAMETERS: Record<Fault['kind'], Record<string, Parameter>> = {
   rows: { rate, by: oneOf(1, -1) },
   shift: { rate, by: between(-1, 1, 0.1) },
   huge: { rate, bytes: whole(1, 1e9, 100_000_000) },
+  encoded: { rate, times: whole(1, 1000, 1) },
   trickle: { rate, byteMs: between(0, 60_000, 1000) },
+  wire: { rate, form: oneOf(...WIRE_FORMS) },
+  frame: { rate, form: oneOf(...FRAME_FORMS) },
 }
 
 export const FAULT_NAMES = Object.keys(PARAMETERS) as Fault['kind'][]

@@ -2,13 +2,17 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { gzipSync } from 'node:zlib'
 import type { Clock } from './clock.ts'
 import { broken, emptied, miscounted, notFinite, shifted } from './content.ts'
 import type { Harm } from './fault.ts'
-import { type Answer, withHeader } from './forward.ts'
+import { type Answer, headerOf, withHeader } from './forward.ts'
+import { breakFrame } from './link-frame.ts'
+import { breakWire } from './wire.ts'
 
 const JSON_TYPE = ['content-type', 'application/json']
 const PAGE = '<!doctype html><title>Welcome</title><h1>It works!</h1>\n'
+const BOMB = gzipSync(Buffer.alloc(32 * 1024 * 1024, ' '))
 const SPACES = Buffer.alloc(64 * 1024, ' ')
 
 /** Harms for which the worker need not be asked. */
@@ -73,6 +77,12 @@ export async function twist(
       outgoing.end(half(answer))
       return
     }
+    case 'encoded':
+      return pass(outgoing, encoded(answer, harm.times))
+    case 'wire':
+      return breakWire(outgoing.socket!, harm.form, answer)
+    case 'frame':
+      return pass(outgoing, isCall(answer) ? breakFrame(answer, harm.form) : answer)
     case 'trickle':
       head(outgoing, answer)
       for (const byte of answer.body) {
@@ -130,6 +140,18 @@ function head(outgoing: ServerResponse, { status, statusText, headers }: Answer)
   // The worker's own date goes through, or none.
   outgoing.sendDate = false
   outgoing.writeHead(status, ...(statusText === '' ? [] : [statusText]), headers)
+}
+
+/** Once it is a bomb, oftener the worker's own bytes: whoever goes by the header unpacks them in vain. */
+function encoded(answer: Answer, times: number): Answer {
+  const body = times === 1 ? BOMB : answer.body
+  const encoding = Array(times).fill('gzip').join(', ')
+  const headers = withHeader(answer.headers, 'content-length', `${body.length}`)
+  return { ...answer, headers: [...headers, 'content-encoding', encoding], body }
+}
+
+function isCall({ status, headers }: Answer): boolean {
+  return status === 200 && headerOf(headers, 'content-type') === 'application/octet-stream'
 }
 
 function half({ body }: Answer): Buffer {

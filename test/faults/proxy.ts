@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
-import { LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
+import { LINK_PATH, LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
 import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { Pool } from 'undici'
 import { seedBytes } from '../../bench/decisions/sample.ts'
@@ -21,6 +21,8 @@ export interface ProxyOptions {
   /** Which predictions are harmed where `rate` is below 1 derives from it and from nothing else. */
   seed?: string
   clock?: Clock
+  /** Lets the link through; a call of it then counts as one prediction. Otherwise each prediction has its own request. */
+  link?: boolean
 }
 
 export interface FaultProxy {
@@ -35,8 +37,8 @@ export interface FaultProxy {
 }
 
 /**
- * Stands beside a worker and harms its predictions as it is told, each for itself: it hides the link. Health checks, metadata and whatever else goes
- * through as it came. A worker that is gone looks gone: connections through the proxy are reset.
+ * Stands beside a worker and harms its predictions as it is told, each for itself: it hides the link unless told not to.
+ * Health checks, metadata and whatever else goes through as it came. A worker that is gone looks gone: connections through the proxy are reset.
  */
 export async function startFaultProxy({
   to,
@@ -44,6 +46,7 @@ export async function startFaultProxy({
   fault = { kind: 'none' },
   seed = '1',
   clock = realClock,
+  link = false,
 }: ProxyOptions): Promise<FaultProxy> {
   const pool = new Pool('origin' in to ? to.origin : 'http://localhost', {
     headersTimeout: 0,
@@ -74,7 +77,7 @@ export async function startFaultProxy({
     const harm = drawHarm(incoming)
     const body = await buffer(incoming)
     // A call of the link holds many predictions: without a link each has a request of its own, to be harmed or not.
-    if (incoming.url === LINK_TERMS_PATH) {
+    if (!link && incoming.url === LINK_TERMS_PATH) {
       outgoing.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"there is no link here"}')
       return
     }
@@ -107,5 +110,5 @@ export async function startFaultProxy({
 }
 
 function isPrediction({ method, url = '' }: IncomingMessage): boolean {
-  return method === 'POST' && /(?::predict|\/infer)(?:\?|$)/.test(url)
+  return (method === 'POST' && /(?::predict|\/infer)(?:\?|$)/.test(url)) || url === LINK_PATH
 }

@@ -5,26 +5,46 @@ import { bodyLimit } from 'hono/body-limit'
 import { requestId } from 'hono/request-id'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
+import type { Charts } from '../charts.ts'
 import type { Guard } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
+import { chartRoutes } from './chart-routes.ts'
+import { consoleFiles } from './console.ts'
 import { decisionRoutes } from './decision-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { onlyRoutes } from './methods.ts'
 import { modelRoutes } from './model-routes.ts'
+import { policyRoutes } from './policy-routes.ts'
 import { AdminProblem, problem } from './problem.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
 import type { Seen } from './rollout-view.ts'
+import { versionRoutes } from './version-routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
+const ROUTES = [
+  modelRoutes,
+  versionRoutes,
+  rolloutRoutes,
+  chartRoutes,
+  actionRoutes,
+  decisionRoutes,
+  policyRoutes,
+  freezeRoutes,
+  eventRoutes,
+]
+
 export interface AdminDeps extends Seen {
   readonly guard: Guard
+  readonly charts: Charts
+  /** Where the policy files lie. */
+  readonly policiesFolder: string
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ guard, charts, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -47,6 +67,7 @@ export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
     ...(guard.isGuarded && { security: [{ bearer: [] }] }),
   }))
   documentation(app, { at: '/api/docs', title: 'Coalmine admin API', openapi: '/api/openapi.json' })
+  consoleFiles(app)
   app.use('*', guard.admit)
   app.use('*', onlyRoutes(app))
   app.use('*', onlyJson)
@@ -57,9 +78,8 @@ export function adminApp({ guard, ...seen }: AdminDeps): OpenAPIHono {
       onError: (c) => problem(c, 'too-large', 'a request has at most 64 KiB'),
     }),
   )
-  const context = { app, changes: changesOf(seen.control), ...seen }
-  for (const routes of [modelRoutes, rolloutRoutes, actionRoutes, decisionRoutes, freezeRoutes, eventRoutes])
-    routes(context)
+  const context = { app, changes: changesOf(seen.control), charts, policiesFolder, ...seen }
+  for (const routes of ROUTES) routes(context)
 
   app.onError((error, c) => {
     if (error instanceof AdminProblem) return problem(c, error.code, error.message, error.details)

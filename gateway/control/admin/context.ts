@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Charts } from '../charts.ts'
 import type { Control } from '../control.ts'
 import type { Changes } from './changes.ts'
 import { AdminProblem } from './problem.ts'
@@ -8,6 +9,9 @@ import type { Seen } from './rollout-view.ts'
 export interface AdminContext extends Seen {
   readonly app: OpenAPIHono
   readonly changes: Changes
+  readonly charts: Charts
+  /** Where the policy files lie. */
+  readonly policiesFolder: string
 }
 
 /** The name, if a model of this name is configured; throws the problem otherwise. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { environmentToken } from '../../config/access-schema.ts'
+import { Charts } from '../charts.ts'
 import { Guard } from './access.ts'
 import { adminApp } from './app.ts'
 import { STATUS } from './problem.ts'
@@ -36,7 +37,8 @@ beforeAll(async () => {
     ...environmentToken(TOKENS[role]),
     role,
   }))
-  guarded = adminApp({ control, traffic, guard: new Guard({ tokens, hosts: [] }) })
+  const deps = { control, traffic, charts: new Charts(), policiesFolder: '' }
+  guarded = adminApp({ ...deps, guard: new Guard({ tokens, hosts: [] }) })
   document = (await api.call('GET', '/api/openapi.json')).body
   operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(
     ([path, of]) => Object.entries(of).map(([method, operation]) => ({ method, path, operation })),
@@ -153,8 +155,11 @@ describe('the description of the API', () => {
       'GET /models/{model}/decisions',
       'GET /models/{model}/decisions/{id}',
       'GET /models/{model}/rollout',
+      'GET /models/{model}/rollout/charts',
       'GET /models/{model}/rollouts',
       'GET /models/{model}/rollouts/{serial}',
+      'GET /models/{model}/versions/{version}',
+      'GET /policies',
       'POST /models/{model}/rollback',
       'POST /models/{model}/rollout',
       'POST /models/{model}/rollout/abort',
@@ -165,6 +170,7 @@ describe('the description of the API', () => {
       'POST /models/{model}/rollout/restart',
       'POST /models/{model}/rollout/resume',
       'POST /models/{model}/rollout/retry',
+      'POST /models/{model}/versions/{version}/try',
       'PUT /freeze',
       'PUT /models/{model}/rollout/weight',
       'PUT /models/{model}/stable',

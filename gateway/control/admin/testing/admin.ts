@@ -17,6 +17,7 @@ import { type ConfigEnvironment, loadConfig } from '../../../config/load-config.
 import type { ControlRequest, DownMessage } from '../../../messages.ts'
 import { MemoryStore } from '../../../store/memory.ts'
 import { answering, upstream } from '../../../testing/upstream.ts'
+import { Charts } from '../../charts.ts'
 import { Control } from '../../control.ts'
 import { RecentTraffic } from '../../recent-traffic.ts'
 import { Guard } from '../access.ts'
@@ -151,12 +152,13 @@ models:
     send: (message) => sent.push(message),
   })
   await control.start()
-  const open = adminApp({ control, traffic, guard: new Guard(access ?? guardedBy()) })
+  const charts = new Charts()
+  const deps = { control, traffic, charts, policiesFolder: join(folder, 'config/policies') }
+  const open = adminApp({ ...deps, guard: new Guard(access ?? guardedBy()) })
   const documented = documentedCodes((await (await get(open, '/api/openapi.json')).json()) as Described)
 
   async function call(method: string, path: string, { json, headers, token }: Call = {}) {
-    const app =
-      token === undefined ? open : adminApp({ control, traffic, guard: new Guard(guardedBy(token)) })
+    const app = token === undefined ? open : adminApp({ ...deps, guard: new Guard(guardedBy(token)) })
     const response = await app.request(`http://localhost:8090${path}`, {
       method,
       headers: {
@@ -179,6 +181,8 @@ models:
 
   return {
     call,
+    charts,
+    folder,
     /** Asks a path below the model's. */
     churn: (method: string, path: string, options?: Call) =>
       call(method, `/api/v1/models/churn${path}`, options),

@@ -1,0 +1,44 @@
+import { columns, durationText, paint, percentText } from './text.ts'
+import type { Need, Plan } from './views.ts'
+
+/** A plan as people read it. */
+export function planLines({ expected, steps, comparisons, cannotDecide, warnings }: Plan): string[] {
+  return [
+    expected === null
+      ? paint('yellow', 'no promotion is to be expected')
+      : `promoted after about ${needText(expected)}, if the canary is as stable is`,
+    '',
+    ...columns([
+      ['step', 'weight', 'begins after', 'takes', 'waits longest for'].map((title) => paint('dim', title)),
+      ...steps.map(({ weightPercent, startSeconds, durationSeconds, slowest }, i) => [
+        `${i + 1}`,
+        percentText(weightPercent),
+        durationText(startSeconds),
+        durationSeconds === null ? 'never ends' : durationText(durationSeconds),
+        slowest ?? 'its least duration',
+      ]),
+    ]),
+    '',
+    ...columns([
+      ['guardrail', 'rolled back at its margin', 'at twice its margin', 'proven'].map((title) =>
+        paint('dim', title),
+      ),
+      ...comparisons.map(({ name, acts, steps }) => {
+        const last = steps.at(-1)
+        return [
+          acts ? name : `${name} (signal)`,
+          needText(last?.atMargin),
+          needText(last?.atTwiceMargin),
+          needText(last?.finalProof),
+        ]
+      }),
+    ]),
+    ...cannotDecide.map((sentence) => paint('red', `cannot be decided: ${sentence}`)),
+    ...warnings.map((sentence) => paint('yellow', `note: ${sentence}`)),
+  ]
+}
+
+function needText(need: Need | null | undefined): string {
+  if (!need) return 'never'
+  return `${durationText(need.seconds)}, ${need.requests.toLocaleString('en-US')} requests`
+}

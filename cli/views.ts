@@ -1,0 +1,177 @@
+/*
+ * What the CLI reads of the admin API's answers (its OpenAPI describes them whole). Steps count from 1, weights are
+ * percent, instants ISO 8601.
+ */
+
+export interface Problem {
+  readonly code: string
+  readonly detail: string
+  readonly reasons?: readonly string[]
+}
+
+export interface Weight {
+  readonly configured: number
+  /** Of the last minute; null without requests. */
+  readonly observed: number | null
+}
+
+export interface PhaseView {
+  readonly kind: string
+  readonly since: string
+  readonly step?: number
+  readonly weightPercent?: number
+  readonly reason?: string
+  readonly actor?: string
+  readonly until?: string
+}
+
+export interface Reading {
+  readonly name: string
+  readonly metric: string
+  readonly acts: boolean
+  readonly verdict: string
+  readonly samples: { readonly canary: number; readonly control: number }
+  readonly observed: { readonly value: number; readonly low: number; readonly high: number } | null
+  readonly tolerate: number
+  readonly margin: number
+  readonly secondsToDecide: number | null
+  readonly sentence: string
+}
+
+export interface RolloutBrief {
+  readonly serial: number
+  readonly stable: { readonly version: string }
+  readonly canary: { readonly version: string }
+  readonly measures: boolean
+  readonly policy: { readonly name: string }
+  readonly phase: PhaseView
+  readonly steps: number
+  readonly weightPercent: { readonly stable: Weight; readonly baseline: Weight; readonly canary: Weight }
+  readonly waitsFor: string | null
+  readonly startedAt: string
+  readonly startedBy: string
+}
+
+export interface ArmCounts {
+  readonly requests: number
+  readonly errors: number
+}
+
+export interface Rollout extends RolloutBrief {
+  readonly counts: { readonly stable: ArmCounts; readonly baseline: ArmCounts; readonly canary: ArmCounts }
+  readonly readings: readonly Reading[]
+}
+
+export interface RolloutSummary {
+  readonly serial: number
+  readonly stable: { readonly version: string }
+  readonly canary: { readonly version: string }
+  readonly outcome: string | null
+  readonly because: string | null
+  readonly finishedAt: string | null
+  readonly durationSeconds: number
+}
+
+export interface Split {
+  readonly canary: { readonly version: string }
+  readonly phase: string
+  readonly weightPercent: Weight
+  readonly startedAt: string
+  readonly startedBy: string
+}
+
+interface Served {
+  readonly model: string
+  readonly revision: number
+  readonly stable: { readonly version: string } | null
+  readonly previous: { readonly version: string; readonly warmUntil: string | null } | null
+  readonly split: Split | null
+  readonly frozen: boolean
+}
+
+export interface Traffic extends Served {
+  readonly rollout: Rollout | null
+  readonly last: RolloutSummary | null
+}
+
+export interface ModelView extends Served {
+  readonly rollout: RolloutBrief | null
+  readonly versions: readonly {
+    readonly version: string
+    readonly role: string
+    readonly description: string | null
+  }[]
+  readonly faults: readonly { readonly version: string; readonly reason: string }[]
+  readonly endpoints: readonly {
+    readonly id: string
+    readonly version: string
+    readonly arm: string | null
+    readonly healthy: boolean
+    readonly reason: string | null
+  }[]
+  readonly drift: readonly string[]
+}
+
+export interface Need {
+  readonly seconds: number
+  readonly requests: number
+}
+
+export interface Plan {
+  readonly expected: Need | null
+  readonly steps: readonly {
+    readonly weightPercent: number
+    readonly startSeconds: number
+    readonly durationSeconds: number | null
+    readonly slowest: string | null
+  }[]
+  readonly comparisons: readonly {
+    readonly name: string
+    readonly metric: string
+    readonly acts: boolean
+    readonly expectedShift: number | null
+    readonly steps: readonly {
+      readonly proof: Need | null
+      readonly finalProof: Need | null
+      readonly atMargin: Need | null
+      readonly atTwiceMargin: Need | null
+    }[]
+  }[]
+  readonly cannotDecide: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+export interface DryRun {
+  readonly plan: Plan | null
+  readonly refusal: { readonly code: string; readonly detail: string } | null
+}
+
+interface Side {
+  readonly revision: number
+  readonly weightPercent: number
+  readonly stable: string | null
+  readonly canary: string | null
+}
+
+export interface DecisionRow {
+  readonly id: number
+  readonly model?: string
+  readonly kind: string
+  readonly at: string
+  readonly actor: string
+  readonly reason: string
+  readonly because: string
+  readonly serial: number | null
+  readonly proven: boolean | null
+  readonly before: Side
+  readonly after: Side
+}
+
+export interface FullDecision extends DecisionRow {
+  readonly record: unknown
+  readonly policy: unknown
+  readonly replay: {
+    readonly same: boolean
+    readonly decision: { readonly kind: string; readonly because: string }
+  } | null
+}

@@ -1,0 +1,33 @@
+import { now } from './live.ts'
+import type { Rollout } from './views.ts'
+import { age, percent } from './words.ts'
+
+/** Where the rollout is on its way: steps behind, the one now, those to come. */
+export function Steps({ rollout }: { rollout: Rollout }) {
+  const { phase, steps } = rollout
+  const isOver = phase.kind === 'promoting' || phase.kind === 'watching'
+  const at = isOver ? steps + 1 : (phase.step ?? 0)
+  const items = [
+    { label: 'Prepare', state: at > 0 ? 'done' : 'now' },
+    ...Array.from({ length: steps }, (_, i) => ({
+      label: `Step ${i + 1}`,
+      state: i + 1 < at ? 'done' : i + 1 === at ? 'now' : 'to-come',
+    })),
+    { label: 'Promoted', state: phase.kind === 'watching' ? 'done' : isOver ? 'now' : 'to-come' },
+  ]
+  return (
+    <ol class="steps" aria-label="Steps">
+      {items.map(({ label, state }) => (
+        <li key={label} class={state} aria-current={state === 'now' ? 'step' : undefined}>
+          <b>{label}</b>
+          {state === 'now' && (
+            <span>
+              {phase.weightPercent !== undefined && `${percent(phase.weightPercent)} · `}
+              {age(phase.since, now.value)}
+            </span>
+          )}
+        </li>
+      ))}
+    </ol>
+  )
+}

@@ -115,7 +115,7 @@ describe.each(Object.keys(adapters))('the data port over %s', (name) => {
 
   test.each([
     ['/v1/models/churn%3Apredict', 200],
-    ['/v1/models/churn:explain', 404],
+    ['/v1/models/churn:classify', 404],
     ['/v1/models/:predict', 404],
     ['/v2/models/churn/versions//infer', 404],
   ])('POST %s is %i', async (path, status) => {

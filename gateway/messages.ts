@@ -155,9 +155,9 @@ export interface Snapshot {
   endpoints: EndpointCounts[]
   /** Of those versions alone that have an endpoint now. */
   secondAttempts: SecondAttemptCounts[]
+  explanations: ExplanationCounts[]
   /** Of those that are configured now. */
   clients: ClientCounts[]
-  explanations: ExplanationCounts[]
   process: ProcessCounts
 }
 
@@ -189,6 +189,16 @@ export interface SecondAttemptCounts {
   refused: number
 }
 
+/** Explanations by the version that gave them, since the process began. */
+export interface ExplanationCounts {
+  model: string
+  version: string
+  /** By status; 499 where the client left. */
+  codes: Record<string, number>
+  latencyBuckets: number[]
+  latencySumSeconds: number
+}
+
 /** Requests of one client, by what became of them at the entrance. */
 export interface ClientCounts {
   /** Its name. */
@@ -198,16 +208,6 @@ export interface ClientCounts {
   limited: number
   /** Of those admitted: for a model that it may not ask. */
   forbidden: number
-}
-
-/** Explanations by the version that gave them, since the process began. */
-export interface ExplanationCounts {
-  model: string
-  version: string
-  /** By status; 499 where the client left. */
-  codes: Record<string, number>
-  latencyBuckets: number[]
-  latencySumSeconds: number
 }
 
 /** One data process: how it is, and counts since it began. */

@@ -96,6 +96,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       versionKey,
       (a, b) => ({ ...a, made: a.made + b.made, refused: a.refused + b.refused }),
     ),
+    explanations: sumBy(
+      snapshots.flatMap((s) => s.explanations),
+      versionKey,
+      addExplanations,
+    ),
     clients: sumBy(
       snapshots.flatMap((s) => s.clients),
       (c) => c.client,
@@ -105,11 +110,6 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
         limited: a.limited + b.limited,
         forbidden: a.forbidden + b.forbidden,
       }),
-    ),
-    explanations: sumBy(
-      snapshots.flatMap((s) => s.explanations),
-      versionKey,
-      addExplanations,
     ),
     process: snapshots.map((s) => s.process).reduce(addProcesses, IDLE_PROCESS),
   }

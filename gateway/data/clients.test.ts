@@ -126,6 +126,8 @@ describe('with clients', () => {
       '/v1/models/churn/versions/1.1.0:predict',
       '/v1/models/ch%75rn:predict',
       '/x/../v1/models/churn:predict',
+      '/v1/models/churn:explain',
+      '/v1/models/ch%75rn:explain',
     ])
       expect((await predict(key, path)).status, path).toBe(403)
     for (const path of [
@@ -136,7 +138,7 @@ describe('with clients', () => {
     ])
       expect((await call('GET', path, { headers: key })).status, path).toBe(403)
     expect((await predict(key, '/v1/models/digits:predict')).status).toBe(404)
-    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 9])
+    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 11])
   })
 
   test('one that asks too often gets 429, and is told when to come back', async () => {

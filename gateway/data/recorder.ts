@@ -130,8 +130,8 @@ export class Recorder {
       inFlight: this.inFlight,
       endpoints: [],
       secondAttempts: [],
-      clients: [],
       explanations: this.explanations.counts(),
+      clients: [],
       process: IDLE_PROCESS,
       ...around,
     }

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { environmentToken } from '../../config/access-schema.ts'
-import { Charts } from '../charts.ts'
 import { Guard } from './access.ts'
 import { adminApp } from './app.ts'
 import { STATUS } from './problem.ts'
@@ -32,12 +31,11 @@ let operations: { method: string; path: string; operation: Operation }[]
 
 beforeAll(async () => {
   api = await admin()
-  const { control, traffic } = api
+  const { deps } = api
   const tokens = (['viewer', 'operator'] as const).map((role) => ({
     ...environmentToken(TOKENS[role]),
     role,
   }))
-  const deps = { control, traffic, charts: new Charts(), policiesFolder: '' }
   guarded = adminApp({ ...deps, guard: new Guard({ tokens, hosts: [] }) })
   document = (await api.call('GET', '/api/openapi.json')).body
   operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { Agent, fetch } from 'undici'
 import { type AdminContext, known } from './context.ts'
 import { AdminProblem } from './problem.ts'
 import { MODEL, route } from './route.ts'
@@ -23,6 +24,8 @@ const triedSchema = z
   .openapi('Tried')
 
 const TRY_MS = 10_000
+/** It is this gateway's own port that is asked, over loopback: whose name its certificate has says nothing here. */
+const OWN = new Agent({ connect: { rejectUnauthorized: false } })
 
 /** One version: what it promises, and what it answers. */
 export function versionRoutes({ app, control }: AdminContext): void {
@@ -66,13 +69,14 @@ export function versionRoutes({ app, control }: AdminContext): void {
       const began = performance.now()
       const { host, port } = control.config.listen.data
       const response = await fetch(
-        `http://${reachable(host)}:${port}/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}:predict`,
+        `${control.config.tls.data ? 'https' : 'http'}://${reachable(host)}:${port}/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}:predict`,
         {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ instances: [record] }),
           signal: AbortSignal.timeout(TRY_MS),
           redirect: 'error',
+          dispatcher: OWN,
         },
       ).catch(() => undefined)
       const durationMs = Math.round((performance.now() - began) * 100) / 100

@@ -181,8 +181,7 @@ models:
 
   return {
     call,
-    charts,
-    folder,
+    deps,
     /** Asks a path below the model's. */
     churn: (method: string, path: string, options?: Call) =>
       call(method, `/api/v1/models/churn${path}`, options),

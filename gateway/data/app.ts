@@ -72,7 +72,7 @@ export function dataApp(plane: DataPlane): Hono<Env> {
     const [, model, pin] = /^([^/]+?)(?:\/versions\/([^/]+))?:explain$/.exec(c.req.param('call')!) ?? []
     if (model === undefined) return nothing(c)
     const fetched = new FetchExchange(c.req.raw)
-    explain(plane, fetched, model, pin)
+    explain(plane, fetched, model, pin, c.env?.client)
     return fetched.response
   }
   app.post('/v1/models/:call{.+}', (c) => {

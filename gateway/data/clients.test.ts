@@ -128,6 +128,8 @@ describe('with clients', () => {
       '/v1/models/churn:feedback',
       '/v1/models/ch%75rn:predict',
       '/x/../v1/models/churn:predict',
+      '/v1/models/churn:explain',
+      '/v1/models/ch%75rn:explain',
     ])
       expect((await predict(key, path)).status, path).toBe(403)
     for (const path of [

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { request as requestTls } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { certificateFiles, newCertificate } from '../../gateway/testing/certificate.ts'
 import { oidcIssuer } from '../../gateway/testing/oidc-issuer.ts'
 import { freePorts, Gateway, json, until } from './gateway-process.ts'
@@ -123,6 +123,7 @@ describe('clients of predictions', () => {
 
   test('have keys, models and rates, which the file can change at any time', async () => {
     const served = await Gateway.start({ models: MODELS, processes: 2 })
+    onTestFinished(() => served.dispose())
     const asked = async (key: string) => (await served.predict(undefined, { 'x-api-key': key })).status
     expect(await asked('nobody')).toBe(200)
     served.edit((text) => `${text}\n${clients('')}`)
@@ -150,7 +151,6 @@ describe('clients of predictions', () => {
       /coalmine_client_requests_total\{client="app",outcome="limited"\} [1-9]/.test(await served.metrics()),
     )
     expect(served.output).not.toContain(KEY)
-    await served.dispose()
   })
 })
 
@@ -190,6 +190,7 @@ describe('TLS', () => {
   test('of both ports, from the first connection on, with certificates that are renewed', async () => {
     const first = await newCertificate()
     const served = new Gateway({ processes: 2 })
+    onTestFinished(() => served.dispose())
     const [data, admin, metrics] = await freePorts(3)
     served.ports = { data: data!, admin: admin!, metrics: metrics! }
     served.configure(MODELS)
@@ -238,11 +239,11 @@ describe('TLS', () => {
     )
     expect(served.output).toContain('https://')
     expect(await served.stop()).toBe(0)
-    await served.dispose()
   })
 
   test('with the key of another certificate ends the start with a sentence', async () => {
     const gateway = new Gateway()
+    onTestFinished(() => gateway.dispose())
     gateway.configure(MODELS)
     const files = certificateFiles(gateway.folder)
     files.write({ ...(await newCertificate()), key: (await newCertificate()).key })
@@ -250,7 +251,6 @@ describe('TLS', () => {
     gateway.spawn()
     expect(await gateway.exited()).toBe(2)
     expect(gateway.output).toContain('tls.data: expected a PEM certificate and its private key')
-    await gateway.dispose()
   })
 })
 
@@ -286,13 +286,13 @@ describe('a start', () => {
     'with $what is refused, and says so without a secret',
     async ({ edit = (text: string) => text, env = {}, why }) => {
       const gateway = new Gateway({ env: { COALMINE_ADMIN_TOKEN: '', ...env } })
+      onTestFinished(() => gateway.dispose())
       gateway.configure(MODELS)
       gateway.edit(edit)
       gateway.spawn()
       expect(await gateway.exited()).toBe(2)
       expect(gateway.output).toContain(why)
       expect(gateway.output).not.toContain('hunter2')
-      await gateway.dispose()
     },
   )
 })

@@ -153,13 +153,20 @@ function call(
   }
 }
 
+/** Of the right form, and of no prediction: whoever tries the example sees how a truth is refused. */
+const EXAMPLE_ID = 'EA'.padEnd(64, 'A')
+
 function feedback(manifest: Manifest) {
   const json = (schema: JsonSchema) => ({ 'application/json': { schema } })
+  const example = { prediction_id: EXAMPLE_ID, truth: labelsOf(manifest)[0] }
   return {
     post: {
       tags: [manifest.name],
       summary: 'Send the truth about predictions',
-      requestBody: { required: true, content: json(feedbackRequestSchema(manifest)) },
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: feedbackRequestSchema(manifest), example } },
+      },
       responses: {
         202: { description: 'What became of each', content: json(feedbackResponseSchema(REFUSALS)) },
         400: refusal('The body is no JSON'),

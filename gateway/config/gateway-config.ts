@@ -6,6 +6,7 @@ import type { ModelLimits } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import type { CertificateFiles } from '../tls/certificate.ts'
 import type { Access } from './access.ts'
+import type { WrittenReceiver } from './notification-schema.ts'
 
 /** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
 export interface GatewayConfig {
@@ -22,6 +23,8 @@ export interface GatewayConfig {
   /** How many processes answer predictions. */
   readonly processes: number
   readonly store: StoreLocation
+  /** Each with a name of its own. */
+  readonly notifications: readonly WrittenReceiver[]
   /** Absolute. */
   readonly modelsFolder: string
   readonly models: Readonly<Record<string, ModelConfig>>

@@ -9,6 +9,7 @@ import { access } from './access-schema.ts'
 import { address, origin } from './address.ts'
 import { count } from './amounts.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
+import { receiver } from './notification-schema.ts'
 import { listener, overload } from './process-schema.ts'
 import { resilience } from './resilience-schema.ts'
 
@@ -204,6 +205,11 @@ export const gatewaySchema = z
       ),
     listener: listener.prefault({}),
     overload: overload.prefault({}),
+    notifications: z
+      .array(receiver)
+      .max(16)
+      .default([])
+      .describe('Who is told of what happens to rollouts. Takes effect at the next start.'),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),
     store: written(STORE_EXPECTED, text(storeLocation), {
       type: 'string',

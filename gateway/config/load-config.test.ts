@@ -62,6 +62,7 @@ test('what is not said has the defaults', () => {
     processes: 1,
     store: { kind: 'sqlite', path: '/etc/coalmine/data/coalmine.db' },
     modelsFolder: '/etc/coalmine/models',
+    notifications: [],
     models: {
       churn: {
         initial: '1.0.0',

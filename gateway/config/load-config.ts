@@ -90,6 +90,7 @@ export function loadConfig(
     listener: value.listener,
     overload: value.overload,
     processes: value.processes,
+    notifications: value.notifications,
     store: absolute(overrides.store ?? value.store, baseFolder),
     modelsFolder: resolve(baseFolder, value.modelsFolder),
     models: value.models,

@@ -10,6 +10,8 @@ import { type ConfigNews, watchConfig } from '../config/watch.ts'
 import { onCrash } from '../crash.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
+import { type Notice, noticeOf, refusedNotice } from '../notifications/notice.ts'
+import { receiversOf } from '../notifications/receivers.ts'
 import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
 import { explain } from '../supervisor/ports.ts'
@@ -39,6 +41,7 @@ const store = await orFatal(() => openStore(config.store))
 const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, idKeys, send })
+const receivers = await orFatal(async () => receiversOf(config.notifications, process.env))
 const charts = new Charts()
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
@@ -80,7 +83,7 @@ const servers = [
   {
     setting: 'listen.metrics',
     address: config.listen.metrics,
-    server: httpServer(metricsApp({ control, fleet, traffic }, own)),
+    server: httpServer(metricsApp({ control, fleet, traffic, receivers }, own)),
   },
 ]
 for (const { setting, address, server } of servers) {
@@ -95,6 +98,7 @@ if (adminTls && certificate && admin instanceof TlsServer) {
     onNew: (pair) => admin.setSecureContext(pair),
   })
 }
+control.listen((event) => tell(noticeOf(event)))
 await orFatal(() => control.start())
 
 const watching = watchConfig(source, { file, env: process.env, onNews: configChanged })
@@ -102,13 +106,14 @@ const watching = watchConfig(source, { file, env: process.env, onNews: configCha
 function configChanged(news: ConfigNews): void {
   if ('error' in news) {
     own.reloaded(false)
+    tell(refusedNotice(news.error.message, control.nowMs()))
     log.error('the configuration changed and is refused; the settings before it stay in force', {
       problem: news.error.message,
     })
     return
   }
   own.reloaded(true)
-  for (const setting of ['listen', 'tls', 'processes', 'store', 'modelsFolder'] as const) {
+  for (const setting of ['listen', 'tls', 'processes', 'store', 'modelsFolder', 'notifications'] as const) {
     if (JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting])) {
       log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
     }
@@ -129,6 +134,11 @@ const observing = setInterval(() => {
   for (const model of Object.keys(control.config.models)) observe(model)
 }, OBSERVE_MS)
 
+/** Control waits for nobody who is told. */
+function tell(notice: Notice | undefined): void {
+  if (notice !== undefined) for (const receiver of receivers) receiver.tell(notice)
+}
+
 function observe(model: string): void {
   const deployment = control.deployment(model)
   const { rollout } = deployment
@@ -144,6 +154,7 @@ if (!process.connected) void stop()
 async function stop(): Promise<void> {
   clearInterval(observing)
   control.close()
+  for (const receiver of receivers) receiver.stop()
   watching.close()
   await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
   await store.close()

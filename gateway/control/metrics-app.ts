@@ -1,6 +1,7 @@
 import { log } from '@coalmine/contract/log.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { Receiver } from '../notifications/receiver.ts'
 import type { Control } from './control.ts'
 import type { FleetCounts } from './fleet-counts.ts'
 import {
@@ -27,6 +28,7 @@ export interface MetricsDeps {
   control: Control
   fleet: FleetCounts
   traffic: RecentTraffic
+  receivers: readonly Receiver[]
 }
 
 /** Metrics of control itself, beside those that the data processes count. */
@@ -51,7 +53,7 @@ export class OwnMetrics {
   }
 }
 
-export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMetrics): Hono {
+export function metricsApp({ control, fleet, traffic, receivers }: MetricsDeps, own: OwnMetrics): Hono {
   const app = new Hono()
   const decisions = new DecisionCounts()
   control.listen((event) => decisions.add(event))
@@ -72,6 +74,7 @@ export function metricsApp({ control, fleet, traffic }: MetricsDeps, own: OwnMet
         ...feedbackMetrics(counted, rolloutLabels(control)),
         ...lossMetrics(counted, intakes(control)),
         ...turnMetrics(control),
+        notificationMetrics(receivers),
       ],
       own.registry,
     )
@@ -147,5 +150,15 @@ function health(control: Control): EndpointHealth[] {
       const healthy = endpoints.filter((endpoint) => endpoint.healthy).length
       return { model, version, healthy, unhealthy: endpoints.length - healthy }
     }),
+  )
+}
+
+function notificationMetrics(receivers: readonly Receiver[]): MetricFamily {
+  return counter(
+    'coalmine_notifications_total',
+    'Notifications by what became of them: taken, tried once more, given up.',
+    receivers.flatMap(({ name, counts }) =>
+      Object.entries(counts).map(([outcome, value]) => ({ value, labels: { receiver: name, outcome } })),
+    ),
   )
 }

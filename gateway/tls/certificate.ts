@@ -21,10 +21,9 @@ export async function readCertificate(
   files: CertificateFiles,
   setting: string,
 ): Promise<SecureContextOptions> {
-  const [cert, key] = await Promise.all([
-    read(files.certificate, `${setting}.certificate`),
-    read(files.key, `${setting}.key`),
-  ])
+  // One after the other: of two that are missing the first is named, always.
+  const cert = await read(files.certificate, `${setting}.certificate`)
+  const key = await read(files.key, `${setting}.key`)
   const options: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2' }
   try {
     // Node takes an empty text for none at all.

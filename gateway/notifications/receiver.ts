@@ -1,0 +1,125 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { log } from '@coalmine/contract/log.ts'
+import { fetch } from 'undici'
+import { type Format, messageOf } from './message.ts'
+import type { Notice, NoticeKind } from './notice.ts'
+
+export interface ReceiverSettings {
+  readonly name: string
+  readonly url: string
+  readonly format: Format
+  readonly secret: string | undefined
+  /** Only these. */
+  readonly kinds: readonly NoticeKind[]
+  /** Only these; undefined: all. */
+  readonly models: readonly string[] | undefined
+}
+
+export interface Delivery {
+  /** Times between attempts, in ms. */
+  readonly waitsMs: readonly number[]
+  readonly timeoutMs: number
+  readonly queueMax: number
+}
+
+export const DELIVERY: Delivery = {
+  waitsMs: [1_000, 2_000, 5_000, 15_000, 60_000, 300_000],
+  timeoutMs: 5_000,
+  queueMax: 256,
+}
+
+/** Longer than this nobody is waited for, whatever they ask. */
+const RETRY_AFTER_MAX_MS = 300_000
+
+/**
+ * One who is told: in order, each notice until it is taken, at most so many times. Whoever is away long enough loses notices,
+ * which is counted; nobody waits for it.
+ */
+export class Receiver {
+  readonly counts = { delivered: 0, retried: 0, dead: 0 }
+  readonly #settings: ReceiverSettings
+  readonly #delivery: Delivery
+  readonly #queue: Notice[] = []
+  readonly #stopped = new AbortController()
+  #sending = false
+
+  constructor(settings: ReceiverSettings, delivery: Delivery = DELIVERY) {
+    this.#settings = settings
+    this.#delivery = delivery
+  }
+
+  get name(): string {
+    return this.#settings.name
+  }
+
+  tell(notice: Notice): void {
+    const { kinds, models } = this.#settings
+    if (!kinds.includes(notice.kind)) return
+    if (models !== undefined && notice.model !== undefined && !models.includes(notice.model)) return
+    if (this.#queue.length >= this.#delivery.queueMax) return this.#lose(notice, 'too many wait')
+    this.#queue.push(notice)
+    if (!this.#sending) void this.#send()
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true
+    for (let notice = this.#queue[0]; notice !== undefined; notice = this.#queue[0]) {
+      const failure = await this.#deliver(notice)
+      if (this.#stopped.signal.aborted) return
+      if (failure === undefined) this.counts.delivered++
+      else this.#lose(notice, failure)
+      this.#queue.shift()
+    }
+    this.#sending = false
+  }
+
+  /** @returns why it was given up; undefined when it was taken */
+  async #deliver(notice: Notice): Promise<string | undefined> {
+    const { waitsMs } = this.#delivery
+    for (let attempt = 0; ; attempt++) {
+      const { failure, isFinal = false, retryAfterMs = 0 } = await this.#attempt(notice)
+      if (failure === undefined || isFinal || attempt >= waitsMs.length) return failure
+      this.counts.retried++
+      // Receivers that fail together do not come back together.
+      const ms = Math.max(waitsMs[attempt]! * (0.8 + 0.4 * Math.random()), retryAfterMs)
+      const stopped = await wait(ms, false, { signal: this.#stopped.signal, ref: false }).catch(() => true)
+      if (stopped) return failure
+    }
+  }
+
+  async #attempt(notice: Notice): Promise<{ failure?: string; isFinal?: boolean; retryAfterMs?: number }> {
+    const { url, format, secret } = this.#settings
+    const { headers, body } = messageOf(notice, format, secret, Date.now())
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers,
+        body,
+        redirect: 'manual',
+        signal: AbortSignal.any([AbortSignal.timeout(this.#delivery.timeoutMs), this.#stopped.signal]),
+      })
+      await response.body?.cancel()
+      const { status } = response
+      if (status >= 200 && status < 300) return {}
+      const seconds = Number(response.headers.get('retry-after'))
+      return {
+        failure: `status ${status}`,
+        // What is refused for itself is refused again.
+        isFinal: status < 500 && status !== 408 && status !== 429,
+        retryAfterMs: seconds > 0 ? Math.min(seconds * 1000, RETRY_AFTER_MAX_MS) : 0,
+      }
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? error) as { code?: string | number }
+      return { failure: typeof code === 'string' ? code : (error as Error).name }
+    }
+  }
+
+  #lose(notice: Notice, why: string): void {
+    this.counts.dead++
+    log.warn('a notification was given up', { receiver: this.name, kind: notice.kind, id: notice.id, why })
+  }
+}

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
+import { consoles } from './consoles.ts'
 import { decisions } from './decisions.ts'
 import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
@@ -44,6 +45,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'gateway-latency': latency,
   serving,
   failures,
+  consoles,
   soak,
   start,
   routing,

@@ -16,6 +16,9 @@ export interface GatewayPlan {
   models: Record<string, unknown>
   modelsFolder?: string
   processes?: number
+  /** Ports of the admin API and of the metrics, where somebody asks there; free ones unless said. */
+  adminPort?: number
+  metricsPort?: number
   place?: Place | 'anywhere'
 }
 
@@ -26,9 +29,11 @@ export async function startCoalmine({
   models,
   modelsFolder = MODELS,
   processes = 1,
+  adminPort,
+  metricsPort,
   place = 'server',
 }: GatewayPlan): Promise<Child> {
-  const [admin, metrics] = [await freePort(), await freePort()]
+  const [admin, metrics] = [adminPort ?? (await freePort()), metricsPort ?? (await freePort())]
   const config = {
     listen: { data: `127.0.0.1:${port}`, admin: `127.0.0.1:${admin}`, metrics: `127.0.0.1:${metrics}` },
     processes,

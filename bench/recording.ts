@@ -114,6 +114,7 @@ function recordingCost(seconds: number): { readonly ns: number; readonly bytes: 
       firstAttemptMs: 5000,
       reserveMs: 50,
       shield: true,
+      mirrorBp: 0,
     },
     {
       model: MODEL,

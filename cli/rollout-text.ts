@@ -91,6 +91,8 @@ export function phaseText({ phase, steps }: RolloutBrief, nowMs: number): string
   const at = step === undefined ? '' : ` at step ${step} of ${steps} (${percentText(weightPercent ?? 0)})`
   const age = `for ${since(phase.since, nowMs)}`
   switch (kind) {
+    case 'mirroring':
+      return `${paint('cyan', '◇ mirroring')}: copies of requests, whose answers nobody gets, ${age}`
     case 'stepping':
       return `${paint('cyan', '▶ stepping')}${at}, ${age}`
     case 'awaiting-approval':

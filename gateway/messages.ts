@@ -88,6 +88,8 @@ export interface Trial {
   reserveMs: number
   /** A canary attempt that fails is answered by stable. */
   shield: boolean
+  /** Part of stable's requests that is copied to the canary, in basis points; 0 but in the mirror step. */
+  mirrorBp: number
 }
 
 /** Every model that exists, so that a model taken out of the configuration is forgotten; also the heartbeat. */
@@ -166,6 +168,7 @@ export interface Snapshot {
   /** Of those versions alone that have an endpoint now. */
   secondAttempts: SecondAttemptCounts[]
   explanations: ExplanationCounts[]
+  mirrored: MirrorCounts[]
   /** Of those that are configured now. */
   clients: ClientCounts[]
   process: ProcessCounts
@@ -207,6 +210,12 @@ export interface ExplanationCounts {
   codes: Record<string, number>
   latencyBuckets: number[]
   latencySumSeconds: number
+}
+
+/** Copies of one model's requests, by what became of them, since the process began. */
+export interface MirrorCounts {
+  model: string
+  results: Record<string, number>
 }
 
 /** Requests of one client, by what became of them at the entrance. */
@@ -292,6 +301,32 @@ export type PackedLabel = readonly [
   wrong: 0 | 1,
 ]
 
+/** Requests of a mirror whose both answers are known, in the order in which they became so. */
+export interface PairsMessage {
+  kind: 'pairs'
+  model: string
+  /** The rollout's. */
+  serial: number
+  pairs: PackedPair[]
+}
+
+/**
+ * A hash of the request's body, what stable was compared with (0 the canary, 1 itself), and of both answers the outcome
+ * (its index in `PAIR_OUTCOMES`), score and class; null where there is none.
+ */
+export type PackedPair = readonly [
+  inputHash: number,
+  other: 0 | 1,
+  stableOutcome: number,
+  stableScore: number | null,
+  stableClass: number | null,
+  otherOutcome: number,
+  otherScore: number | null,
+  otherClass: number | null,
+]
+
+export const PAIR_OUTCOMES = ['good', 'rejected', 'failed'] as const
+
 /** The canary failed so hard that this process gives it nothing any more, until another rollout begins. */
 export interface TrippedMessage {
   kind: 'tripped'
@@ -305,7 +340,13 @@ export interface TrippedMessage {
   outcome: string
 }
 
-export type UpMessage = EndpointEvent | MetricsMessage | DeltaMessage | LabelsMessage | TrippedMessage
+export type UpMessage =
+  | EndpointEvent
+  | MetricsMessage
+  | DeltaMessage
+  | LabelsMessage
+  | PairsMessage
+  | TrippedMessage
 
 /** A worker process that control wants to exist; the supervisor owns the process. */
 export interface WorkerSpec {

@@ -5,7 +5,7 @@ import type { Comparison, Guardrail, Policy, Step } from '@coalmine/core/rollout
 import { locatedPolicyFaults, type PolicyFault } from '@coalmine/core/rollout/policy-faults.ts'
 import { policyHash } from './policy-hash.ts'
 import { policyNameProblem } from './policy-name.ts'
-import { policySchema, type WrittenPolicy } from './policy-schema.ts'
+import { policySchema, WEIGHT_EXPECTED, type WrittenPolicy } from './policy-schema.ts'
 
 export interface PolicyFile {
   readonly policy: Policy
@@ -46,7 +46,9 @@ function policyOf(name: string, written: WrittenPolicy): Policy {
   const { risk, interval, progressDeadline, onNoTraffic, keepPrevious, watch } = written
   const compared = [...written.guardrails, ...written.signals]
   const rules: Omit<Policy, 'name' | 'hash'> = {
-    steps: written.steps.map((step, i) => stepOf(step, i === written.steps.length - 1)),
+    steps: written.steps.flatMap((step, i) =>
+      step.mirror === undefined ? [stepOf(step, i === written.steps.length - 1)] : [],
+    ),
     risk,
     guardrails: written.guardrails.map(
       ({ share, ...comparison }): Guardrail => ({
@@ -56,6 +58,7 @@ function policyOf(name: string, written: WrittenPolicy): Policy {
     ),
     signals: written.signals.map((comparison) => comparisonOf(comparison, compared)),
     ...(written.labelWindow !== undefined && { labelWindowMs: written.labelWindow }),
+    ...mirrorOf(written.steps),
     intervalMs: interval,
     progressDeadlineMs: progressDeadline,
     onInconclusive: written.onInconclusive,
@@ -74,9 +77,16 @@ function policyOf(name: string, written: WrittenPolicy): Policy {
   return { name, hash: policyHash(rules), ...rules }
 }
 
+/** The mirror that the steps begin with, if they do. */
+function mirrorOf([first]: WrittenPolicy['steps']): Pick<Policy, 'mirror'> {
+  if (first?.mirror === undefined) return {}
+  const { mirror, minDuration, proof = 1 } = first
+  return { mirror: { mirrorBp: mirror.percent, minDurationMs: minDuration, proof } }
+}
+
 /** The last step asks for the whole rollout's proof; of its own it asks none unless the file says so. */
 function stepOf(
-  { setWeight, minDuration, proof = 1, requiresApproval, gates }: WrittenPolicy['steps'][number],
+  { setWeight = Number.NaN, minDuration, proof = 1, requiresApproval, gates }: WrittenPolicy['steps'][number],
   isLast: boolean,
 ): Step {
   return {
@@ -126,6 +136,7 @@ function crossCheck({ steps, guardrails, signals }: WrittenPolicy, policy: Polic
   const unshared = guardrails.flatMap(({ share }, i) => (share === undefined ? [i] : []))
   const sum = policy.guardrails.reduce((total, { share }) => total + share, 0)
   return [
+    ...steps.flatMap((step, i) => formFindings(step, i)),
     ...steps.flatMap(({ proof, gates }, i): Finding[] => [
       ...(proof === undefined && i < last
         ? [
@@ -175,6 +186,37 @@ function crossCheck({ steps, guardrails, signals }: WrittenPolicy, policy: Polic
       ],
       [...policy.guardrails, ...policy.signals].map(({ name }) => name),
     ),
+  ]
+}
+
+/** A step sets a weight, or is the mirror that others follow. */
+function formFindings(
+  { mirror, setWeight, gates, requiresApproval }: WrittenPolicy['steps'][number],
+  i: number,
+): Finding[] {
+  const at = (key: string) => ['steps', i, key]
+  if (mirror === undefined)
+    return setWeight === undefined ? [{ path: at('setWeight'), expected: WEIGHT_EXPECTED }] : []
+  const inMirror = 'nothing, as the step is a mirror, in which nobody gets an answer of the canary'
+  return [
+    ...(i > 0 ? [{ path: at('mirror'), expected: 'no mirror but in the first step' }] : []),
+    ...(setWeight === undefined ? [] : [{ path: at('setWeight'), expected: inMirror }]),
+    ...(requiresApproval
+      ? [
+          {
+            path: at('requiresApproval'),
+            expected: 'false or nothing, as the next step can ask for approval',
+          },
+        ]
+      : []),
+    ...(gates === undefined
+      ? []
+      : [
+          {
+            path: at('gates'),
+            expected: 'nothing, as a mirror waits for every guardrail that copies speak of',
+          },
+        ]),
   ]
 }
 

@@ -28,9 +28,32 @@ function risk(description: string) {
   )
 }
 
+const mirror = z.strictObject({
+  percent: written(
+    'a percentage above 0 and at most 100 with at most two decimals and no sign, such as 20',
+    (value) => within(typeof value === 'number' ? basisPoints(value) : undefined, 1, 10_000),
+    {
+      type: 'number',
+      exclusiveMinimum: 0,
+      maximum: 100,
+      description: "Percent of stable's requests that are copied to the canary, up to two decimals.",
+    },
+  ),
+})
+
+/** What a step must have unless it is a mirror. */
+export const WEIGHT_EXPECTED =
+  'a percentage above 0 and below 100 with at most two decimals and no sign, such as 12.5'
+
 const step = z.strictObject({
+  mirror: mirror
+    .optional()
+    .describe(
+      'In the first step alone, in place of setWeight: the canary gets copies of requests, nobody gets its answers, ' +
+        'and the answers to the same request are compared.',
+    ),
   setWeight: written(
-    'a percentage above 0 and below 100 with at most two decimals and no sign, such as 12.5',
+    WEIGHT_EXPECTED,
     (value) => within(typeof value === 'number' ? basisPoints(value) : undefined, 1, 9_999),
     {
       type: 'number',
@@ -40,7 +63,7 @@ const step = z.strictObject({
         'Percent of the requests that the canary gets, up to two decimals; more than in the step before. The last ' +
         'step is at 50 or below while latency is a guardrail.',
     },
-  ),
+  ).optional(),
   minDuration: duration('0s', '720h', '2m', 'The step lasts this at least.'),
   proof: written(
     'a number above 0 and at most 1, such as 0.3 (1 asks for no proof)',

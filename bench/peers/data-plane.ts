@@ -31,6 +31,7 @@ const trial: Trial = {
   firstAttemptMs: 5000,
   reserveMs: 50,
   shield: true,
+  mirrorBp: 0,
 }
 
 const versions = await Promise.all(

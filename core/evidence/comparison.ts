@@ -65,6 +65,24 @@ export interface StatisticalPolicy {
   readonly signals: readonly Comparison[]
   /** The age at which a request counts for accuracy, with the label that it has then; see `labelWindowOf`. */
   readonly labelWindowMs?: number
+  readonly mirror?: MirrorStep
+}
+
+/** The step before the first: the canary gets copies of requests, and nobody gets its answers. */
+export interface MirrorStep {
+  /** Part of stable's requests that is copied, in basis points. */
+  readonly mirrorBp: number
+  readonly minDurationMs: number
+  /** The risk of going on although a guardrail that pairs speak of is at its margin or beyond. */
+  readonly proof: number
+}
+
+/** What a mirror may spend of the risk of a false rollback; the rest is for the steps that follow. */
+export const MIRROR_PART = 0.5
+
+/** What is left for live requests. */
+export function livePart({ mirror }: Pick<StatisticalPolicy, 'mirror'>): number {
+  return mirror === undefined ? 1 : 1 - MIRROR_PART
 }
 
 /** An hour, where a policy does not say. */

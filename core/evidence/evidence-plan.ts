@@ -1,4 +1,4 @@
-import type { Comparison, Guardrail, StatisticalPolicy } from './comparison.ts'
+import { type Comparison, type Guardrail, livePart, type StatisticalPolicy } from './comparison.ts'
 import { comparisonTests } from './comparison-tests.ts'
 import type { Group } from './counts.ts'
 import type { AnyTest, ComparisonTests } from './fed-bets.ts'
@@ -140,7 +140,7 @@ function placed(policy: StatisticalPolicy, references: References): EvidencePlan
       }))
       return {
         group: mixture.group,
-        share: (share ?? 1) * mixture.part,
+        share: (share === undefined ? 1 : share * livePart(policy)) * mixture.part,
         at,
         size: wealth - at,
         tests: mixed,

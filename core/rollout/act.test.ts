@@ -49,18 +49,23 @@ const outcomeOf = (rollout: Rollout, action: Action, frozen = false) => {
 const no = 'wrong-phase'
 const over = 'finished'
 const TABLE: { [K in Action['kind']]: { [P in Phase['kind']]: string } } = {
-  pause: row(no, 'paused', 'paused', no, 'paused', no, no),
-  resume: row(no, no, no, 'stepping', 'stepping', no, no),
-  approve: row(no, no, 'stepping', no, no, no, no),
-  advance: row(no, 'stepping', 'stepping', 'stepping', 'stepping', no, no),
-  promote: row(no, 'promoting', 'promoting', 'promoting', 'promoting', no, no),
-  abort: row(over, over, over, over, over, over, over),
-  rollback: row(over, over, over, over, over, over, over),
-  'safety-rollback': row(over, over, over, over, over, over, over),
-  supersede: row(over, over, over, over, over, over, over),
-  'set-weight': row(no, 'paused', 'paused', 'paused', 'paused', no, no),
-  'change-policy': row(...PHASES.filter((kind) => kind !== 'finished')),
-  restart: row('preparing', 'stepping', 'stepping', 'paused', 'held', no, no),
+  pause: row(no, no, 'paused', 'paused', no, 'paused', no, no),
+  resume: row(no, no, no, no, 'stepping', 'stepping', no, no),
+  approve: row(no, no, no, 'stepping', no, no, no, no),
+  advance: row(no, 'stepping', 'stepping', 'stepping', 'stepping', 'stepping', no, no),
+  promote: row(no, no, 'promoting', 'promoting', 'promoting', 'promoting', no, no),
+  abort: row(over, over, over, over, over, over, over, over),
+  rollback: row(over, over, over, over, over, over, over, over),
+  'safety-rollback': row(over, over, over, over, over, over, over, over),
+  supersede: row(over, over, over, over, over, over, over, over),
+  'set-weight': row(no, no, 'paused', 'paused', 'paused', 'paused', no, no),
+  // Without its mirror the policy is another one.
+  'change-policy': row(
+    ...PHASES.filter((kind) => kind !== 'finished').map((kind) =>
+      kind === 'mirroring' ? 'needs-restart' : kind,
+    ),
+  ),
+  restart: row('preparing', 'preparing', 'stepping', 'stepping', 'paused', 'held', no, no),
 }
 
 /** One outcome for each phase, in their order; a rollout that is over refuses all. */

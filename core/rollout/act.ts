@@ -153,6 +153,12 @@ function resume(rollout: Rollout, said: string): Decision | ActionRefusal {
 
 function advance(rollout: Rollout, said: string): Decision | ActionRefusal {
   const { phase, policy } = rollout
+  if (phase.kind === 'mirroring')
+    return {
+      kind: 'begin',
+      weightBp: policy.steps[0]!.weightBp,
+      because: `advanced by ${said}; no comparison proves it`,
+    }
   const step = stepOf(phase)
   if (step === undefined) return wrongPhase(phase, 'advance')
   if (drawIsBroken(rollout)) return BROKEN_DRAW

@@ -1,4 +1,5 @@
 import { beginStep, startWatch, warmUp } from '../evidence/evidence.ts'
+import { startMirror } from '../evidence/mirror-evidence.ts'
 import { restarted, spentAnew } from './attempt.ts'
 import type { Decision } from './decision.ts'
 import { type Phase, stepOf, weightOf } from './phase.ts'
@@ -10,7 +11,11 @@ import { hasBegun, nextSecond, type Rollout } from './rollout.ts'
  */
 export function apply(rollout: Rollout, decision: Decision, nowMs: number, actor: string): Rollout {
   if (decision.kind === 'wait') return rollout
-  return { ...moved(rollout, decision, nowMs, actor), revision: rollout.revision + 1 }
+  const next = { ...moved(rollout, decision, nowMs, actor), revision: rollout.revision + 1 }
+  if (next.phase.kind === 'mirroring') return next
+  // What copies showed is in the decision's row; from here on live requests speak.
+  const { mirror: _, ...rest } = next
+  return rest
 }
 
 function moved(
@@ -23,6 +28,13 @@ function moved(
   const step = stepOf(phase) ?? lastStepOf(rollout)
   const to = (next: Phase): Rollout => ({ ...rollout, phase: next })
   switch (decision.kind) {
+    case 'mirror':
+      return {
+        ...to({ kind: 'mirroring', sinceMs: nowMs }),
+        mirror: startMirror(policy, evidence.references),
+        deadlineFromMs: nowMs,
+        canarySeenMs: nowMs,
+      }
     case 'begin':
       return enter({ ...rollout, deadlineFromMs: nowMs }, 0, decision.weightBp, nowMs)
     case 'advance':
@@ -116,7 +128,7 @@ function moved(
         {
           ...rollout,
           policy: decision.policy,
-          ...(hasBegun(rollout) && spentAnew(rollout, decision.policy)),
+          ...((hasBegun(rollout) || phase.kind === 'mirroring') && spentAnew(rollout, decision.policy)),
         },
         nowMs,
       )

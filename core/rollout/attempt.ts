@@ -16,6 +16,8 @@ export function restarted(rollout: Rollout, nowMs: number): Rollout {
   const kept = { ...fresh, cursor, tally }
   const started = hasBegun(rollout) ? warmUp(policy, kept, second) : learnBaseline(policy, kept, second)
   const next = { ...rollout, evidence: started, deadlineFromMs: nowMs }
+  // Copies of before were compared by other rules.
+  if (phase.kind === 'mirroring') return { ...next, phase: { kind: 'preparing', sinceMs: nowMs } }
   if (!('step' in phase)) return next
   // The new policy may have fewer steps.
   const step = Math.min(phase.step, policy.steps.length - 1)

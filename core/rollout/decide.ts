@@ -1,9 +1,10 @@
 import { type Assessment, type ComparisonAssessment, loudestGroup } from '../evidence/assessment.ts'
 import type { Decision, Situation } from './decision.ts'
 import { percentText } from './deployment.ts'
+import { mirroring } from './mirroring.ts'
 import { type Phase, weightOf } from './phase.ts'
 import { isGate, type Policy, type Step } from './policy.ts'
-import { breachSentence, certainty, duration, waitingFor } from './sentences.ts'
+import { breachSentence, certainty, duration, FROZEN, NOT_FRESH, waitingFor } from './sentences.ts'
 
 /**
  * What to do now. Pure: the same situation and policy give the same decision on every replica and at every replay.
@@ -21,6 +22,8 @@ function decideIn(phase: Phase, situation: Situation, policy: Policy): Decision 
   switch (phase.kind) {
     case 'preparing':
       return prepare(phase, situation, policy)
+    case 'mirroring':
+      return mirroring(phase, situation, policy)
     case 'stepping':
       return step(phase, situation, policy)
     case 'awaiting-approval':
@@ -39,9 +42,6 @@ function decideIn(phase: Phase, situation: Situation, policy: Policy): Decision 
       return wait(`the rollout is over: ${phase.because}`)
   }
 }
-
-const FROZEN = 'a freeze is on: no canary may get more'
-const NOT_FRESH = 'not every gateway has reported lately; a weight rises only when all have'
 
 /** The draw is not the configured one: no comparison means anything, so the canary gets nothing and no verdict. */
 function mismatched({ phase, assessment, isSticky }: Situation, policy: Policy): Decision | undefined {
@@ -105,6 +105,11 @@ function prepare(
   }
   if (frozen) return wait(FROZEN)
   if (!evidenceIsFresh) return wait(NOT_FRESH)
+  if (policy.mirror !== undefined) {
+    const { mirrorBp } = policy.mirror
+    const because = `${canary} is ready and gets copies of ${percentText(mirrorBp)} of the requests; nobody gets its answers`
+    return { kind: 'mirror', mirrorBp, because }
+  }
   const because = `${canary} is ready and gets ${percentText(first!.weightBp)} of the requests`
   return { kind: 'begin', weightBp: first!.weightBp, because }
 }

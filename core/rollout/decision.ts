@@ -1,4 +1,5 @@
 import type { Assessment } from '../evidence/assessment.ts'
+import type { MirrorAssessment } from '../evidence/mirror-evidence.ts'
 import type { HoldCause, Outcome, Phase } from './phase.ts'
 import type { Policy } from './policy.ts'
 
@@ -6,6 +7,8 @@ import type { Policy } from './policy.ts'
 export interface Situation {
   readonly phase: Phase
   readonly assessment: Assessment
+  /** While copies are compared. */
+  readonly mirror?: MirrorAssessment
   readonly nowMs: number
   readonly deadlineFromMs: number
   readonly canarySeenMs: number
@@ -26,6 +29,8 @@ export interface Situation {
 /** What to do, and why in a sentence about the facts. */
 export type Decision =
   | { readonly kind: 'wait'; readonly because: string }
+  /** The canary gets copies of so many of stable's requests. */
+  | { readonly kind: 'mirror'; readonly mirrorBp: number; readonly because: string }
   | { readonly kind: 'begin'; readonly weightBp: number; readonly because: string }
   | {
       readonly kind: 'advance'

@@ -61,6 +61,7 @@ const KINDS: Readonly<Record<Kind, readonly (readonly [Share, Share, boolean])[]
     [at(500), ['1.2.0', 0], false],
     [at(9900), ['1.2.0', 0], false],
   ],
+  'mirroring-begun': [[at(0), at(0), false]],
   begun: [[at(0), at(500), true]],
   advanced: [
     [at(500), at(2500), true],

@@ -12,6 +12,7 @@ export interface Snapshot {
 /** What happens to a rollout; its promotion and its rollback are those of any deployment. */
 export type RolloutEventKind =
   | 'rollout-started'
+  | 'mirroring-begun'
   | 'begun'
   | 'advanced'
   | 'approval-asked'

@@ -13,6 +13,10 @@ export function brokenInvariants(rollout: Rollout): string[] {
     [phase.kind !== 'finished' || weightOf(phase) === 0, 'a rollout that is over gives the canary nothing'],
     [phase.kind !== 'preparing' || weightOf(phase) === 0, 'nothing goes to a canary that prepares'],
     [
+      (phase.kind === 'mirroring') === (rollout.mirror !== undefined),
+      'copies are compared in the mirror step, and only there',
+    ],
+    [
       phase.kind !== 'held' || phase.cause !== 'sample-ratio-mismatch' || phase.weightBp === 0,
       'a broken draw gives the canary nothing',
     ],

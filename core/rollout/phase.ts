@@ -9,6 +9,8 @@ export type Outcome = 'promoted' | 'rolled-back' | 'aborted' | 'superseded' | 'm
 export type Phase =
   /** Nothing goes to the canary until its workers are ready and stable is known. */
   | { readonly kind: 'preparing'; readonly sinceMs: number }
+  /** The canary gets copies of requests, and nobody gets its answers. */
+  | { readonly kind: 'mirroring'; readonly sinceMs: number }
   | {
       readonly kind: 'stepping'
       readonly step: number

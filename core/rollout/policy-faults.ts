@@ -21,6 +21,7 @@ export function policyFaults(policy: Policy): string[] {
 export function locatedPolicyFaults(policy: Policy): PolicyFault[] {
   return [
     ...riskFaults(policy),
+    ...mirrorFaults(policy),
     ...lastStepFaults(policy),
     ...stepFaults(policy),
     ...guardrailFaults(policy),
@@ -52,13 +53,14 @@ function riskFaults({ risk }: Policy): PolicyFault[] {
   )
 }
 
-function stepFaults({ steps, guardrails }: Policy): PolicyFault[] {
+function stepFaults({ steps, guardrails, mirror }: Policy): PolicyFault[] {
   const names = new Set(guardrails.map(({ name }) => name))
   if (steps.length === 0)
     return [{ path: ['steps'], sentence: 'steps: at least one is needed', must: 'have at least one entry' }]
   return steps.flatMap(({ weightBp, minDurationMs, proof, gates }, i) => {
+    const at = placeOf(mirror, i)
     const check = (holds: boolean, key: string, must: string, is?: string) =>
-      unless(holds, ['steps', i, key], `steps[${i}].${key}`, must, is)
+      unless(holds, ['steps', at, key], `steps[${at}].${key}`, must, is)
     return [
       ...check(
         isWeight(weightBp) && weightBp > 0 && weightBp < 10_000,
@@ -73,8 +75,8 @@ function stepFaults({ steps, guardrails }: Policy): PolicyFault[] {
           ? []
           : [
               {
-                path: ['steps', i, 'gates', j],
-                sentence: `steps[${i}].gates names "${gate}", which is no guardrail`,
+                path: ['steps', at, 'gates', j],
+                sentence: `steps[${at}].gates names "${gate}", which is no guardrail`,
                 must: 'name a guardrail',
               },
             ],
@@ -83,12 +85,29 @@ function stepFaults({ steps, guardrails }: Policy): PolicyFault[] {
   })
 }
 
+/** Where a step stands in the file: after the mirror, if there is one. */
+function placeOf(mirror: Policy['mirror'], step: number): number {
+  return mirror === undefined ? step : step + 1
+}
+
+function mirrorFaults({ mirror }: Policy): PolicyFault[] {
+  if (mirror === undefined) return []
+  const { mirrorBp, minDurationMs, proof } = mirror
+  const check = (holds: boolean, key: string, must: string) =>
+    unless(holds, ['steps', 0, key], `steps[0].${key}`, must)
+  return [
+    ...check(isWeight(mirrorBp) && mirrorBp > 0, 'mirror', 'copy more than 0 % and at most 100 %'),
+    ...check(minDurationMs >= 0, 'minDuration', 'not be negative'),
+    ...check(proof > 0 && proof <= 1, 'proof', 'be above 0 and at most 1'),
+  ]
+}
+
 /** Above one half the baseline has no room for an equal share, and latency, which the last step proves, has no pair. */
-function lastStepFaults({ steps, guardrails }: Policy): PolicyFault[] {
+function lastStepFaults({ steps, guardrails, mirror }: Policy): PolicyFault[] {
   const last = steps.at(-1)
   return unless(
     last === undefined || !(last.weightBp > 5000) || !guardrails.some(({ metric }) => metric === 'latency'),
-    ['steps', steps.length - 1, 'setWeight'],
+    ['steps', placeOf(mirror, steps.length - 1), 'setWeight'],
     'the last step',
     'be at 50 % at most while latency is a guardrail, as it is compared at equal shares',
   )

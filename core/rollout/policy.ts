@@ -51,7 +51,7 @@ export function isGate(
 
 /** The first statistical field that differs; undefined when none does. */
 export function changedStatistics(before: StatisticalPolicy, after: StatisticalPolicy): string | undefined {
-  const fields = ['risk', 'guardrails', 'signals', 'labelWindowMs'] as const
+  const fields = ['risk', 'guardrails', 'signals', 'labelWindowMs', 'mirror'] as const
   return fields.find((field) => !sameValue(before[field], after[field]))
 }
 

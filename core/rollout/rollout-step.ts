@@ -142,6 +142,8 @@ export function deployed(deployment: Deployed, rollout: Rollout): Deployment {
 
 function eventKind(decision: Decision): DeploymentEvent['kind'] {
   switch (decision.kind) {
+    case 'mirror':
+      return 'mirroring-begun'
     case 'begin':
       return 'begun'
     case 'advance':

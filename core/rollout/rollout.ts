@@ -1,4 +1,5 @@
 import type { Evidence } from '../evidence/evidence.ts'
+import type { MirrorEvidence } from '../evidence/mirror-evidence.ts'
 import type { Affinity, VersionRef } from './deployment.ts'
 import type { Phase } from './phase.ts'
 import { weightOf } from './phase.ts'
@@ -44,6 +45,8 @@ export interface Rollout {
   /** And of the chance to promote one that is at its margin or worse: more than once where the proof began anew. */
   readonly falsePromotionSpent: number
   readonly evidence: Evidence
+  /** While copies are compared. */
+  readonly mirror?: MirrorEvidence
 }
 
 /** How long a first attempt may take, the same on every arm and frozen for a rollout: what is later has failed. */
@@ -75,7 +78,7 @@ export interface Shares {
 export function sharesOf(rollout: Pick<Rollout, 'phase' | 'policy'>): Shares {
   const { phase, policy } = rollout
   const weightBp = weightOf(phase)
-  const share = phase.kind === 'preparing' ? policy.steps[0]!.weightBp : weightBp
+  const share = isBeforeSteps(phase) ? policy.steps[0]!.weightBp : weightBp
   return { weightBp, baselineBp: baselineBeside(rollout, share) }
 }
 
@@ -87,6 +90,11 @@ export function baselineBeside(rollout: Pick<Rollout, 'phase' | 'policy'>, weigh
 /** Latency acts, so stable needs a second set of workers under the canary's load: the baseline. */
 export function comparesLatency({ phase, policy }: Pick<Rollout, 'phase' | 'policy'>): boolean {
   return phase.kind !== 'watching' && policy.guardrails.some(({ metric }) => metric === 'latency')
+}
+
+/** The canary answers nobody yet. */
+function isBeforeSteps({ kind }: Phase): boolean {
+  return kind === 'preparing' || kind === 'mirroring'
 }
 
 /** It got requests: a rollout that never did has judged nothing. */

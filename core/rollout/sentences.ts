@@ -2,6 +2,9 @@ import type { Assessment, ComparisonAssessment } from '../evidence/assessment.ts
 import type { ArmTally } from '../evidence/tally.ts'
 import type { Comparison, Policy, RateBound } from './policy.ts'
 
+export const FROZEN = 'a freeze is on: no canary may get more'
+export const NOT_FRESH = 'not every gateway has reported lately; a weight rises only when all have'
+
 /** `certain to 99 %`: what a risk of 0.01 leaves; never 100 %. */
 export function certainty(risk: number): string {
   // As many digits as the risk has decimal places, so that a small one is not rounded away.

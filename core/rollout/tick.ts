@@ -1,6 +1,8 @@
 import { assess } from '../evidence/assessment.ts'
 import type { Released } from '../evidence/counts.ts'
 import { observe, requestsIn } from '../evidence/evidence.ts'
+import { assessMirror, observeMirror } from '../evidence/mirror-evidence.ts'
+import type { Mirrored } from '../evidence/pair.ts'
 import { type Acted, type Action, type ActionContext, type ActionRefusal, act } from './act.ts'
 import { apply, CONTROLLER } from './apply.ts'
 import { decide } from './decide.ts'
@@ -31,10 +33,17 @@ export interface Ticked {
   readonly decision: Decision
 }
 
+const NOTHING_MIRRORED: Mirrored = { pairs: [], floor: [] }
+
 /** One turn: what was released goes into the evidence, and the evidence into at most one decision. Pure. */
-export function tick(rollout: Rollout, released: Released, circumstances: Circumstances): Ticked {
+export function tick(
+  rollout: Rollout,
+  released: Released,
+  circumstances: Circumstances,
+  mirrored: Mirrored = NOTHING_MIRRORED,
+): Ticked {
   const { nowMs } = circumstances
-  const observed = evaluate(rollout, released, nowMs)
+  const observed = evaluate(rollout, released, nowMs, mirrored)
   const situation = situationOf(observed, circumstances)
   const decision = decide(situation, observed.policy)
   const next = apply(observed, decision, nowMs, CONTROLLER)
@@ -61,12 +70,19 @@ export function intervene(
 }
 
 /** The rollout with the released windows counted; one committed evaluation. */
-export function evaluate(rollout: Rollout, released: Released, nowMs: number): Rollout {
-  const evidence = observe(rollout.policy, rollout.evidence, released)
-  const seen = requestsIn(released.early, 'canary') > 0
+export function evaluate(
+  rollout: Rollout,
+  released: Released,
+  nowMs: number,
+  mirrored: Mirrored = NOTHING_MIRRORED,
+): Rollout {
+  const { policy, mirror } = rollout
+  const evidence = observe(policy, rollout.evidence, released)
+  const seen = requestsIn(released.early, 'canary') > 0 || mirrored.pairs.length > 0
   return {
     ...rollout,
     evidence,
+    ...(mirror && { mirror: observeMirror(policy, evidence.references, mirror, mirrored) }),
     evaluation: rollout.evaluation + 1,
     evaluatedMs: nowMs,
     canarySeenMs: seen ? nowMs : rollout.canarySeenMs,
@@ -74,10 +90,11 @@ export function evaluate(rollout: Rollout, released: Released, nowMs: number): R
 }
 
 function situationOf(rollout: Rollout, circumstances: Circumstances): Situation {
-  const { phase, policy, evidence, stable, canary, affinity, deadlineFromMs, canarySeenMs } = rollout
+  const { phase, policy, evidence, mirror, stable, canary, affinity, deadlineFromMs, canarySeenMs } = rollout
   return {
     phase,
     assessment: assess(policy, evidence),
+    ...(mirror && { mirror: assessMirror(policy, evidence.references, mirror) }),
     nowMs: circumstances.nowMs,
     deadlineFromMs,
     canarySeenMs,

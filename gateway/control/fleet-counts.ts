@@ -3,6 +3,7 @@ import type {
   ArmCounts,
   EndpointCounts,
   ExplanationCounts,
+  MirrorCounts,
   ProcessCounts,
   Snapshot,
   TruthCounts,
@@ -118,6 +119,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       versionKey,
       addExplanations,
     ),
+    mirrored: sumBy(
+      snapshots.flatMap((s) => s.mirrored),
+      ({ model }) => model,
+      addMirrored,
+    ),
     clients: sumBy(
       snapshots.flatMap((s) => s.clients),
       (c) => c.client,
@@ -181,6 +187,12 @@ function addExplanations(a: ExplanationCounts, b: ExplanationCounts): Explanatio
     latencyBuckets: a.latencyBuckets.map((n, i) => n + (b.latencyBuckets[i] ?? 0)),
     latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
   }
+}
+
+function addMirrored(a: MirrorCounts, b: MirrorCounts): MirrorCounts {
+  const results = { ...a.results }
+  for (const [result, count] of Object.entries(b.results)) results[result] = (results[result] ?? 0) + count
+  return { ...a, results }
 }
 
 export function addEndpoints(a: EndpointCounts, b: EndpointCounts): EndpointCounts {

@@ -59,6 +59,8 @@ process.on('message', (message: SupervisorReport | UpMessage) => {
       return control.rollouts.accept(message)
     case 'labels':
       return control.rollouts.acceptLabels(message)
+    case 'pairs':
+      return control.rollouts.acceptPairs(message)
     case 'tripped':
       return void control.rollouts.tripped(message)
     case 'metrics':

@@ -20,6 +20,7 @@ import { endpointMetrics } from './metrics-endpoints.ts'
 import { explainMetrics } from './metrics-explain.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
 import { feedbackMetrics, type RolloutLabels } from './metrics-feedback.ts'
+import { mirrorMetrics } from './metrics-mirror.ts'
 import { processMetrics } from './metrics-processes.ts'
 import { type RunningRollout, rolloutMetrics, runningRollout } from './metrics-rollouts.ts'
 import type { RecentTraffic } from './recent-traffic.ts'
@@ -68,6 +69,7 @@ export function metricsApp({ control, fleet, traffic, receivers }: MetricsDeps, 
         ...healthMetrics(health(control)),
         ...endpointMetrics(counted),
         ...explainMetrics(counted),
+        ...mirrorMetrics(counted),
         ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),

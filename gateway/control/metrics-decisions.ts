@@ -13,6 +13,7 @@ const BY_ITSELF: readonly (readonly [ActorKind, readonly Kind[]])[] = [
   [
     'controller',
     [
+      'mirroring-begun',
       'begun',
       'advanced',
       'approval-asked',

@@ -39,6 +39,7 @@ export function runningRollout(
 
 const PHASES: readonly Phase['kind'][] = [
   'preparing',
+  'mirroring',
   'stepping',
   'awaiting-approval',
   'paused',

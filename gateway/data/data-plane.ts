@@ -9,6 +9,7 @@ import type {
   Endpoint,
   EndpointEvent,
   LabelsMessage,
+  PairsMessage,
   ProcessCounts,
   Snapshot,
   TableMessage,
@@ -30,7 +31,7 @@ import { Upstream } from './upstream.ts'
 const STALE_MS = 30_000
 
 /** What a data plane tells control of itself. */
-export type Report = EndpointEvent | DeltaMessage | LabelsMessage | TrippedMessage
+export type Report = EndpointEvent | DeltaMessage | LabelsMessage | PairsMessage | TrippedMessage
 
 /** What one data process knows. Messages replace parts of it; requests only read. */
 export class DataPlane {
@@ -208,7 +209,9 @@ export class DataPlane {
     let running = this.#running.get(model)
     if (running?.serial !== serial) {
       const lost = this.recorder.losses(model)
-      running = new RunningTrial(serial, trial, { model, random: this.random, send: this.#report, lost })
+      const mirrored = this.recorder.mirrored(model)
+      const setting = { model, random: this.random, send: this.#report, lost, mirrored }
+      running = new RunningTrial(serial, trial, setting)
       this.#running.set(model, running)
     }
     running.update(trial, this.#epochOffsetMs, this.nowMs())

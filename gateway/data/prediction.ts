@@ -5,6 +5,7 @@ import type { Arm } from '@coalmine/core/routing/draw.ts'
 import { checkAnswer, type Protocol } from './answer-check.ts'
 import { drawn, type Ineligible, ineligible, isComparable } from './assignment.ts'
 import { type Answer, type Asker, Attempt, type Failure } from './attempt.ts'
+import type { Copy } from './copy.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Result } from './endpoint-health.ts'
 import { poolOf } from './endpoints.ts'
@@ -64,6 +65,8 @@ export class Prediction implements Asker {
   /** Where it is evidence of it. */
   readonly #recording: Recording | undefined
   readonly #token: number
+  /** Where the canary gets the same request for a comparison alone. */
+  readonly #copy: Copy | undefined
   #timer: NodeJS.Timeout | undefined
   /** The timer stands for the first attempt's limit, not for the caller's. */
   #limited = false
@@ -101,6 +104,10 @@ export class Prediction implements Asker {
     this.#pool = arm === 'pinned' ? poolOf(pin!) : route.pool(arm)
     this.#asked = this.#assigned
     this.#counts = this.#assigned.recorder(arm)
+    this.#copy =
+      arm === 'stable' && this.#ineligible === undefined
+        ? route.running?.copyOf(plane, route, this)
+        : undefined
   }
 
   get traceparent(): string | undefined {
@@ -122,6 +129,12 @@ export class Prediction implements Asker {
     this.#limited = limitMs < this.#timeoutMs
     this.#timer = setTimeout(expire, limitMs, this)
     this.#exchange.onGone(() => this.#clientGone())
+    if (this.#copy?.goesFirst) this.#copy.send()
+    this.#tryFirst()
+    if (this.#copy?.goesFirst === false) this.#copy.send()
+  }
+
+  #tryFirst(): void {
     const upstream = this.#choose(this.#pool)
     if (upstream) return this.#send(upstream, this.#assigned)
     this.#record('unavailable', this.#elapsedMs())
@@ -346,6 +359,7 @@ export class Prediction implements Asker {
   #record(outcome: Outcome, elapsedMs: number, said?: Said): void {
     if (this.#recorded) return
     this.#recorded = true
+    this.#copy?.stableEnded(outcome, said)
     if (this.#ineligible !== undefined) return this.#plane.recorder.unrouted(this.#ineligible)
     this.#counts.record(outcome, elapsedMs)
     if (said?.score !== undefined) this.#counts.recordScore(said.score)

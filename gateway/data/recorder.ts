@@ -2,6 +2,7 @@ import { Histogram } from '@coalmine/contract/histogram.ts'
 import type { ArmCounts, ProcessCounts, Snapshot } from '../messages.ts'
 import { ExplanationRecorder } from './explanation-counts.ts'
 import { LATENCY_BOUNDS_SECONDS } from './latency-bounds.ts'
+import { emptyMirrorTally, type MirrorTally } from './mirror.ts'
 import type { Losses } from './recording.ts'
 
 export { LATENCY_BOUNDS_SECONDS }
@@ -78,6 +79,7 @@ export class Recorder {
   readonly #unrouted = new Map<string, number>()
   readonly #recordings = new Map<string, { model: string } & Losses>()
   readonly explanations = new ExplanationRecorder()
+  readonly #mirrored = new Map<string, MirrorTally>()
   inFlight = 0
 
   arm(model: string, arm: string, version: string, scoreRange?: [number, number]): ArmRecorder {
@@ -118,6 +120,13 @@ export class Recorder {
     return kept
   }
 
+  /** What became of copies of a model's requests; its mirrors add to it themselves. */
+  mirrored(model: string): MirrorTally {
+    const kept = this.#mirrored.get(model) ?? emptyMirrorTally()
+    this.#mirrored.set(model, kept)
+    return kept
+  }
+
   /** @param around what is known of the process and its endpoints, which count for themselves */
   snapshot(
     around: Partial<
@@ -135,6 +144,7 @@ export class Recorder {
       endpoints: [],
       secondAttempts: [],
       explanations: this.explanations.counts(),
+      mirrored: [...this.#mirrored].map(([model, results]) => ({ model, results: { ...results } })),
       clients: [],
       process: IDLE_PROCESS,
       ...around,

@@ -16,6 +16,7 @@ const TRIAL: Trial = {
   firstAttemptMs: 2000,
   reserveMs: 50,
   shield: true,
+  mirrorBp: 0,
 }
 const EPOCH_OFFSET_MS = 50_000
 const tableOf = (weightBp: number) =>

@@ -144,6 +144,9 @@ export class ControlProcess implements Client {
       case 'labels':
         this.controller.acceptLabels(message)
         return
+      case 'pairs':
+        this.controller.acceptPairs(message)
+        return
       case 'tripped':
         void this.controller
           .tripped(message)

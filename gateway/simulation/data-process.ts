@@ -7,7 +7,7 @@ import { DataPlane } from '../data/data-plane.ts'
 import type { ArmRecorder } from '../data/recorder.ts'
 import type { Recording } from '../data/recording.ts'
 import type { RunningTrial } from '../data/running-trial.ts'
-import type { DeltaMessage, LabelsMessage, TrippedMessage } from '../messages.ts'
+import type { DeltaMessage, LabelsMessage, PairsMessage, TrippedMessage } from '../messages.ts'
 import { AFFINITY_HEADER, MODEL } from './control-process.ts'
 import { type Dice, seedBytes } from './dice.ts'
 import type { Host, Word } from './host.ts'
@@ -16,7 +16,7 @@ import type { Report } from './report.ts'
 import type { VirtualTime } from './virtual-time.ts'
 import type { Answer, Workers } from './workers.ts'
 
-export type FromData = DeltaMessage | LabelsMessage | TrippedMessage
+export type FromData = DeltaMessage | LabelsMessage | PairsMessage | TrippedMessage
 
 /** A request on its way. */
 export interface UnderWay {

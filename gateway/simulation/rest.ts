@@ -51,6 +51,7 @@ export function checkRest({
   const told = `it is ${phase.kind} for ${sinceMs} ms`
   switch (phase.kind) {
     case 'preparing':
+    case 'mirroring':
     case 'promoting':
       return check(sinceMs < STEP_MAX_MS, told)
     case 'watching':

@@ -17,6 +17,7 @@ import type {
   EndpointEvent,
   LabelsMessage,
   ModelLimits,
+  PairsMessage,
   Trial,
   TrippedMessage,
 } from '../messages.ts'
@@ -66,6 +67,7 @@ export let plane: DataPlane
 export let events: EndpointEvent[]
 export let deltas: DeltaMessage[]
 export let labels: LabelsMessage[]
+export let pairs: PairsMessage[]
 export let trips: TrippedMessage[]
 /** The monotonic clock, which a test moves. */
 export let clock: { ms: number }
@@ -82,6 +84,7 @@ const TRIAL: Trial = {
   firstAttemptMs: 5000,
   reserveMs: 50,
   shield: true,
+  mirrorBp: 0,
 }
 
 interface Routing {
@@ -219,6 +222,7 @@ export function freshDataPlane(): void {
     events = []
     deltas = []
     labels = []
+    pairs = []
     trips = []
     clock = { ms: 10_000 }
     plane = new DataPlane({
@@ -226,6 +230,7 @@ export function freshDataPlane(): void {
         if (message.kind === 'endpoint') events.push(message)
         else if (message.kind === 'delta') deltas.push(message)
         else if (message.kind === 'labels') labels.push(message)
+        else if (message.kind === 'pairs') pairs.push(message)
         else trips.push(message)
       },
       seed: Buffer.from('0123456789abcdef'),

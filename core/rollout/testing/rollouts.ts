@@ -61,6 +61,13 @@ export function decided(rollout: Rollout, decision: Decision, nowMs: number = ST
 }
 
 export const begin: Decision = { kind: 'begin', weightBp: 500, because: 'it is ready' }
+export const MIRROR: Decision = { kind: 'mirror', mirrorBp: 2_000, because: 'it is ready' }
+
+/** The policy with a mirror step before its others. */
+export function mirroredPolicy(policy: Policy): Policy {
+  return { ...policy, mirror: { mirrorBp: 2_000, minDurationMs: 2 * MINUTE, proof: 0.3 } }
+}
+
 export const hold = (cause: Extract<Decision, { kind: 'hold' }>['cause'], weightBp: number): Decision => ({
   kind: 'hold',
   cause,
@@ -74,6 +81,8 @@ export function inPhase(kind: Phase['kind'], policy: Policy = POLICY): Rollout {
   switch (kind) {
     case 'preparing':
       return started({ policy })
+    case 'mirroring':
+      return decided(started({ policy: mirroredPolicy(policy) }), MIRROR)
     case 'stepping':
       return stepping
     case 'awaiting-approval':
@@ -98,6 +107,7 @@ export function inPhase(kind: Phase['kind'], policy: Policy = POLICY): Rollout {
 
 export const PHASES = [
   'preparing',
+  'mirroring',
   'stepping',
   'awaiting-approval',
   'paused',

@@ -18,6 +18,7 @@ const atStep = { since, step: z.int().min(1), weightPercent }
 const phaseSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('preparing'), since }),
+    z.object({ kind: z.literal('mirroring'), since }),
     z.object({
       kind: z.literal('stepping'),
       ...atStep,
@@ -168,6 +169,31 @@ const labelsSchema = z
   })
   .openapi('Labels')
 
+const agreement = z.object({
+  pairs: z.int(),
+  different: z.int().openapi({ description: 'Pairs in which a client would have got something else.' }),
+})
+const mirrorSchema = z
+  .object({
+    percent: z.number().openapi({ description: "Of stable's requests that are copied." }),
+    pairs: agreement.openapi({ description: 'Canary beside stable; each input once.' }),
+    floor: agreement.openapi({
+      description: 'Stable beside itself: what differs without any other version.',
+    }),
+    comparisons: z.array(
+      z.object({
+        name: z.string(),
+        metric: z.string(),
+        verdict,
+        rollback: z.object({ log: z.number(), threshold: z.number() }),
+        promotion: z.object({ log: z.number(), threshold: z.number() }),
+        worst: z.string(),
+        slowest: z.string(),
+      }),
+    ),
+  })
+  .openapi('Mirror')
+
 export const rolloutSchema = z
   .object({
     ...rolloutBriefSchema.shape,
@@ -187,6 +213,7 @@ export const rolloutSchema = z
     }),
     labels: labelsSchema.nullable().openapi({ description: 'Null where the policy compares no accuracy.' }),
     readings: z.array(readingSchema),
+    mirror: mirrorSchema.nullable().openapi({ description: 'Null but in the mirror step.' }),
   })
   .openapi('Rollout')
 

@@ -1,3 +1,4 @@
+import { assessMirror } from '@coalmine/core/evidence/mirror-evidence.ts'
 import { type ArmTally, totalOf } from '@coalmine/core/evidence/tally.ts'
 import { decide } from '@coalmine/core/rollout/decide.ts'
 import type { VersionRef } from '@coalmine/core/rollout/deployment.ts'
@@ -32,6 +33,7 @@ export function rolloutView(seen: Seen, model: string) {
     evidence: evidenceOf(control, rollout),
     labels: labelsOf(control, rollout),
     readings: readingsNow(control, rollout).map(readingView),
+    mirror: mirrorView(rollout),
   }
 }
 
@@ -123,6 +125,8 @@ function phaseView(phase: Phase) {
   switch (phase.kind) {
     case 'preparing':
       return { kind: phase.kind, since }
+    case 'mirroring':
+      return { kind: phase.kind, since }
     case 'stepping':
       return { kind: phase.kind, since, ...atStep(phase), approvedBy: phase.approvedBy ?? null }
     case 'awaiting-approval':
@@ -137,6 +141,23 @@ function phaseView(phase: Phase) {
       return { kind: phase.kind, since, weightPercent: percent(phase.weightBp), until: iso(phase.untilMs) }
     case 'finished':
       throw new RangeError('a deployment holds no rollout that is over')
+  }
+}
+
+/** Null but in the mirror step. */
+function mirrorView({ policy, evidence, mirror }: Rollout) {
+  if (mirror === undefined) return null
+  const { comparisons, pairs, floor } = assessMirror(policy, evidence.references, mirror)
+  const threshold = Math.log(1 / policy.risk.falseRollback)
+  return {
+    percent: percent(policy.mirror!.mirrorBp),
+    pairs,
+    floor,
+    comparisons: comparisons.map(({ name, metric, verdict, logRollback, logPromotion, worst, slowest }) => ({
+      ...{ name, metric, verdict, worst, slowest },
+      rollback: { log: logRollback, threshold },
+      promotion: { log: logPromotion, threshold: Math.log(1 / policy.mirror!.proof) },
+    })),
   }
 }
 

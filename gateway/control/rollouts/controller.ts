@@ -12,7 +12,13 @@ import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
 import { tick } from '@coalmine/core/rollout/tick.ts'
 import type { Suggestion } from '@coalmine/core/rollout/tolerances.ts'
 import { monotonicMs } from '../../clock.ts'
-import type { DeltaMessage, FencedMessage, LabelsMessage, TrippedMessage } from '../../messages.ts'
+import type {
+  DeltaMessage,
+  FencedMessage,
+  LabelsMessage,
+  PairsMessage,
+  TrippedMessage,
+} from '../../messages.ts'
 import type { Deployments, Step } from '../deployments.ts'
 import { firstAttemptOf, type KnownVersion, referencesOf } from './foundations.ts'
 import { type GroundTruth, GroundTruths } from './ground-truth.ts'
@@ -20,6 +26,7 @@ import { Intake } from './intake.ts'
 import { Listening } from './listening.ts'
 import type { Measured } from './measured.ts'
 import { Measurements } from './measurements.ts'
+import { Mirrors } from './mirrored.ts'
 import type { StableFacts } from './stable-facts.ts'
 import { trialOf } from './trial.ts'
 
@@ -66,6 +73,7 @@ export class RolloutController {
   readonly #send: ControllerDeps['send']
   readonly #intakes = new Map<string, Intake>()
   readonly #truths = new GroundTruths()
+  readonly #mirrors = new Mirrors()
   /** What each intake was made for. */
   readonly #followed = new Map<string, Rollout>()
   readonly #situations = new Map<string, { serial: number; situation: Situation }>()
@@ -101,6 +109,11 @@ export class RolloutController {
   acceptLabels(message: LabelsMessage): void {
     const { rollout } = this.#deployments.get(message.model)
     if (rollout) this.#truths.of(rollout)?.accept(message, rollout, this.#now())
+  }
+
+  acceptPairs(message: PairsMessage): void {
+    const { rollout } = this.#deployments.get(message.model)
+    if (rollout) this.#mirrors.accept(message, rollout)
   }
 
   /** The labels of the rollout that runs; undefined where it compares no accuracy. */
@@ -263,6 +276,7 @@ export class RolloutController {
     for (const known of [
       this.#intakes,
       this.#truths,
+      this.#mirrors,
       this.#followed,
       this.#situations,
       this.#lookedMs,
@@ -300,9 +314,11 @@ export class RolloutController {
     const labels = this.#truths.of(rollout)?.beyond(rollout.evidence, nowMs) ?? []
     const released = counted({ ...intake?.beyond(rollout.evidence, nowMs), labels }, rollout.evidence)
     this.#released.set(model, released)
-    const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready })
+    const { manifest } = this.#world.version(model, rollout.stable.version) ?? {}
+    const mirrored = this.#mirrors.take(rollout, manifest)
+    const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready }, mirrored)
     this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })
-    const learned = Object.values(released).some((windows) => windows.length > 0)
+    const learned = [...Object.values(released), ...Object.values(mirrored)].some((some) => some.length > 0)
     // Nothing new to know and nothing decided is nothing to write.
     return learned || ticked.record ? { before, ...afterTick(before, ticked) } : undefined
   }

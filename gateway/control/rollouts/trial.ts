@@ -11,7 +11,7 @@ import type { Trial } from '../../messages.ts'
  * counts of before and after may be added up, so that its name does not.
  */
 export function trialOf(
-  { serial, evidence, firstAttempt, policy }: Rollout,
+  { serial, evidence, firstAttempt, policy, phase }: Rollout,
   stable: Pick<Manifest, 'score' | 'outputs'>,
 ): Trial {
   const { horizonMs, score } = evidence.references
@@ -34,6 +34,7 @@ export function trialOf(
     firstAttemptMs: deadlineMs,
     reserveMs,
     shield: policy.shield,
+    mirrorBp: phase.kind === 'mirroring' ? policy.mirror!.mirrorBp : 0,
   }
 }
 

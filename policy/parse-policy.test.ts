@@ -51,6 +51,16 @@ describe('values in the units of people become values in the units of the progra
     ])
   })
 
+  test('a mirror before them, which is no step with a weight', () => {
+    const steps = `
+  - { mirror: { percent: 20 }, minDuration: 10m, proof: 0.3 }
+  - { setWeight: 50, minDuration: 1m }`
+    const { mirror, steps: weights, hash } = policy({ steps })
+    expect(mirror).toEqual({ mirrorBp: 2000, minDurationMs: 600_000, proof: 0.3 })
+    expect(weights.map(({ weightBp }) => weightBp)).toEqual([5000])
+    expect(hash).not.toBe(policy({ steps: '[{ setWeight: 50, minDuration: 1m }]' }).hash)
+  })
+
   test('rates: percentage points are absolute, percent is of the rate of stable', () => {
     const guardrails = '[{ metric: accuracy, tolerate: 10%, margin: 0.7pp }]'
     expect(policy({ guardrails }).guardrails).toMatchObject([

@@ -137,6 +137,9 @@ function crossCheck({ steps, guardrails, signals }: WrittenPolicy, policy: Polic
   const sum = policy.guardrails.reduce((total, { share }) => total + share, 0)
   return [
     ...steps.flatMap((step, i) => formFindings(step, i)),
+    ...(steps.every(({ mirror }) => mirror !== undefined) && steps.length > 0
+      ? [{ path: ['steps'], expected: 'a step with setWeight after the mirror' }]
+      : []),
     ...steps.flatMap(({ proof, gates }, i): Finding[] => [
       ...(proof === undefined && i < last
         ? [

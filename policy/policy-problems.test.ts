@@ -39,6 +39,38 @@ test.each([
     'steps[0].gates: expected no gates at the last step',
   ],
   [{ steps: '[]' }, 'steps: expected at least 1 entries'],
+  [step('minDuration: 1m, proof: 0.3'), 'steps[0].setWeight: expected a percentage above 0'],
+  [
+    step('mirror: { percent: 0 }, minDuration: 1m, proof: 0.3'),
+    'steps[0].mirror.percent: expected a percentage above 0 and at most 100',
+  ],
+  [
+    step('mirror: { percent: 10 }, minDuration: 1m'),
+    'steps[0].proof: expected the risk of leaving this step',
+  ],
+  [
+    step('mirror: { percent: 10 }, setWeight: 5, minDuration: 1m, proof: 0.3'),
+    'steps[0].setWeight: expected nothing, as the step is a mirror',
+  ],
+  [
+    step('mirror: { percent: 10 }, minDuration: 1m, proof: 0.3, gates: [error_rate]'),
+    'steps[0].gates: expected nothing, as a mirror waits for every guardrail',
+  ],
+  [
+    step('mirror: { percent: 10 }, minDuration: 1m, proof: 0.3, requiresApproval: true'),
+    'steps[0].requiresApproval: expected false or nothing',
+  ],
+  [
+    {
+      steps:
+        '[{ setWeight: 5, minDuration: 1m, proof: 0.3 }, { mirror: { percent: 10 }, minDuration: 1m, proof: 0.3 }, { setWeight: 50, minDuration: 1m }]',
+    },
+    'steps[1].mirror: expected no mirror but in the first step',
+  ],
+  [
+    { steps: '[{ mirror: { percent: 10 }, minDuration: 1m, proof: 0.3 }]' },
+    'steps: expected a step with setWeight after the mirror',
+  ],
   [
     { risk: '{ falseRollback: 0.01, falsePromotion: 5% }' },
     'risk.falseRollback: expected a percentage above 0% and below 50%, such as 1%, found 0.01',

@@ -45,48 +45,50 @@ const mirror = z.strictObject({
 export const WEIGHT_EXPECTED =
   'a percentage above 0 and below 100 with at most two decimals and no sign, such as 12.5'
 
-const step = z.strictObject({
-  mirror: mirror
-    .optional()
-    .describe(
-      'In the first step alone, in place of setWeight: the canary gets copies of requests, nobody gets its answers, ' +
-        'and the answers to the same request are compared.',
-    ),
-  setWeight: written(
-    WEIGHT_EXPECTED,
-    (value) => within(typeof value === 'number' ? basisPoints(value) : undefined, 1, 9_999),
-    {
-      type: 'number',
-      exclusiveMinimum: 0,
-      exclusiveMaximum: 100,
-      description:
-        'Percent of the requests that the canary gets, up to two decimals; more than in the step before. The last ' +
-        'step is at 50 or below while latency is a guardrail.',
-    },
-  ).optional(),
-  minDuration: duration('0s', '720h', '2m', 'The step lasts this at least.'),
-  proof: written(
-    'a number above 0 and at most 1, such as 0.3 (1 asks for no proof)',
-    (value) => within(typeof value === 'number' ? value : undefined, Number.MIN_VALUE, 1),
-    {
-      type: 'number',
-      exclusiveMinimum: 0,
-      maximum: 1,
-      description:
-        'The risk of leaving this step with a canary at its margin or beyond; 1 asks for no proof. Required, but for ' +
-        "the last step: there it is 1 unless said, as the last step asks for the whole rollout's proof anyway.",
-    },
-  ).optional(),
-  requiresApproval: z.boolean().default(false).describe('A person must approve before the next step.'),
-  gates: z
-    .array(z.string())
-    .max(LIST_MAX)
-    .optional()
-    .describe(
-      'Names of the guardrails that must be proven to leave this step; all but latency unless said. The last step ' +
-        'waits for all and has none.',
-    ),
-})
+const step = z
+  .strictObject({
+    mirror: mirror
+      .optional()
+      .describe(
+        'In the first step alone, in place of setWeight: the canary gets copies of requests, nobody gets its answers, ' +
+          'and the answers to the same request are compared.',
+      ),
+    setWeight: written(
+      WEIGHT_EXPECTED,
+      (value) => within(typeof value === 'number' ? basisPoints(value) : undefined, 1, 9_999),
+      {
+        type: 'number',
+        exclusiveMinimum: 0,
+        exclusiveMaximum: 100,
+        description:
+          'Percent of the requests that the canary gets, up to two decimals; more than in the step before. The last ' +
+          'step is at 50 or below while latency is a guardrail.',
+      },
+    ).optional(),
+    minDuration: duration('0s', '720h', '2m', 'The step lasts this at least.'),
+    proof: written(
+      'a number above 0 and at most 1, such as 0.3 (1 asks for no proof)',
+      (value) => within(typeof value === 'number' ? value : undefined, Number.MIN_VALUE, 1),
+      {
+        type: 'number',
+        exclusiveMinimum: 0,
+        maximum: 1,
+        description:
+          'The risk of leaving this step with a canary at its margin or beyond; 1 asks for no proof. Required, but for ' +
+          "the last step: there it is 1 unless said, as the last step asks for the whole rollout's proof anyway.",
+      },
+    ).optional(),
+    requiresApproval: z.boolean().default(false).describe('A person must approve before the next step.'),
+    gates: z
+      .array(z.string())
+      .max(LIST_MAX)
+      .optional()
+      .describe(
+        'Names of the guardrails that must be proven to leave this step; all but latency unless said. The last step ' +
+          'waits for all and has none.',
+      ),
+  })
+  .meta({ anyOf: [{ required: ['setWeight'] }, { required: ['mirror'] }] })
 
 const reaction = (description: string) => z.enum(['hold', 'rollback']).default('hold').describe(description)
 

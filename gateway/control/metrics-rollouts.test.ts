@@ -85,6 +85,7 @@ describe('a running rollout', () => {
 test('of every phase one series, and one of them is 1', async () => {
   const phases = [
     'preparing',
+    'mirroring',
     'stepping',
     'awaiting-approval',
     'paused',

@@ -15,6 +15,7 @@ import { growth } from './gateway/growth.ts'
 import { latency } from './gateway/latency.ts'
 import { sizes } from './gateway/sizes.ts'
 import { machineLine } from './machine.ts'
+import { mirror } from './mirror.ts'
 import { recording } from './recording.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
 import { rollbacks } from './rollbacks.ts'
@@ -52,6 +53,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   decisions,
   evidence,
   explain,
+  mirror,
   recording,
   feedback,
   rollbacks,

@@ -143,7 +143,7 @@ function actsFor({ model, rollout, split }: Traffic): Act[] {
           } as const,
         ]
       : []),
-    ...(steps_ > 0 && steps_ < steps && phase.kind !== 'awaiting-approval'
+    ...((steps_ > 0 || phase.kind === 'mirroring') && steps_ < steps && phase.kind !== 'awaiting-approval'
       ? [
           {
             verb: 'advance',

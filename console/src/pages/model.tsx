@@ -66,8 +66,7 @@ function Running({
   traffic: Traffic
   charts: Charts | undefined
 }) {
-  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, counts, waitsFor } =
-    rollout
+  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, waitsFor } = rollout
   const judged = rollout.mirror?.comparisons.map((one) => ({ ...one, acts: true })) ?? readings
   return (
     <>
@@ -102,40 +101,48 @@ function Running({
           ))}
         </div>
       )}
-      <div class="grid">
+      {rollout.mirror === null && <Live rollout={rollout} charts={charts} />}
+    </>
+  )
+}
+
+/** What live requests show. */
+function Live({ rollout, charts }: { rollout: Rollout; charts: Charts | undefined }) {
+  const { counts, weightPercent } = rollout
+  return (
+    <div class="grid">
+      <section class="card">
+        <h2>Errors</h2>
+        <ErrorsChart counts={counts} />
+        <p class="muted">
+          {count(counts.canary.errors)} of {count(counts.canary.requests)} requests at the canary,{' '}
+          {count(counts.stable.errors)} of {count(counts.stable.requests)} at stable
+        </p>
+      </section>
+      {charts?.latency && (
         <section class="card">
-          <h2>Errors</h2>
-          <ErrorsChart counts={counts} />
+          <h2>Latency</h2>
+          <LatencyChart latency={charts.latency} />
+        </section>
+      )}
+      {charts?.scores && (
+        <section class="card">
+          <h2>Scores</h2>
+          <ScoresChart scores={charts.scores} />
+        </section>
+      )}
+      {charts && charts.weights.length > 1 && (
+        <section class="card">
+          <h2>The canary's share</h2>
+          <WeightsChart weights={charts.weights} />
           <p class="muted">
-            {count(counts.canary.errors)} of {count(counts.canary.requests)} requests at the canary,{' '}
-            {count(counts.stable.errors)} of {count(counts.stable.requests)} at stable
+            configured {percent(weightPercent.canary.configured)}, seen{' '}
+            {weightPercent.canary.observed === null ? '–' : percent(weightPercent.canary.observed)} in the
+            last minute (dotted)
           </p>
         </section>
-        {charts?.latency && (
-          <section class="card">
-            <h2>Latency</h2>
-            <LatencyChart latency={charts.latency} />
-          </section>
-        )}
-        {charts?.scores && (
-          <section class="card">
-            <h2>Scores</h2>
-            <ScoresChart scores={charts.scores} />
-          </section>
-        )}
-        {charts && charts.weights.length > 1 && (
-          <section class="card">
-            <h2>The canary's share</h2>
-            <WeightsChart weights={charts.weights} />
-            <p class="muted">
-              configured {percent(weightPercent.canary.configured)}, seen{' '}
-              {weightPercent.canary.observed === null ? '–' : percent(weightPercent.canary.observed)} in the
-              last minute (dotted)
-            </p>
-          </section>
-        )}
-      </div>
-    </>
+      )}
+    </div>
   )
 }
 
@@ -152,7 +159,7 @@ function Guardrail({ reading, charts }: { reading: Reading; charts: Charts | und
     sentence: says,
   } = reading
   const { word, tone } = VERDICTS[verdict]
-  const series = charts?.comparisons.find((each) => each.name === name)?.points ?? []
+  const series = charts && (charts.comparisons.find((each) => each.name === name)?.points ?? [])
   return (
     <section class="card guardrail">
       <h2>

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { ArgumentsError, parseArguments } from './arguments.ts'
+import { batch } from './batch.ts'
 import { children } from './children.ts'
 import { consoles } from './consoles.ts'
 import { decisions } from './decisions.ts'
@@ -52,6 +53,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   routing,
   decisions,
   evidence,
+  batch,
   explain,
   mirror,
   recording,

@@ -141,13 +141,26 @@ function flatColumns(
   rows: number,
 ): OutputColumn[] {
   const elements = elementsPerRow({ shape })
-  const isTruth = type === 'bool'
   return Array.from({ length: elements }, (_, e) => ({
     name: shape === undefined || shape.length === 0 ? `output_${name}` : `output_${name}_${e}`,
     type,
-    values: Array.from({ length: rows }, (_, row) => {
-      const value = values[row * elements + e]
-      return isTruth ? value === 1 : value
-    }),
+    values: elementOf(values, type, elements, e, rows),
   }))
+}
+
+function elementOf(
+  values: ArrayLike<unknown>,
+  type: Output['type'],
+  elements: number,
+  element: number,
+  rows: number,
+): ArrayLike<unknown> {
+  if (elements === 1 && type !== 'bool')
+    return (values as unknown as { slice(from: number, to: number): ArrayLike<unknown> }).slice(0, rows)
+  const out = new Array<unknown>(rows)
+  for (let row = 0; row < rows; row++) {
+    const value = values[row * elements + element]
+    out[row] = type === 'bool' ? value === 1 : value
+  }
+  return out
 }

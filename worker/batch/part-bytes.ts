@@ -11,7 +11,7 @@ export function partBytes(format: Format, columns: readonly OutputColumn[], rows
     case 'jsonl':
       return jsonlBytes(columns, rows)
     case 'parquet':
-      return new Uint8Array(parquetWriteBuffer({ columnData: columns.map(parquetColumn) }))
+      return new Uint8Array(parquetWriteBuffer({ columnData: columns.map(parquetColumn), statistics: false }))
   }
 }
 
@@ -57,19 +57,15 @@ const PARQUET_TYPES = {
 } as const satisfies Record<ColumnType, ColumnSource['type']>
 
 function parquetColumn({ name, type, values }: OutputColumn): ColumnSource {
-  const data = Array.from(values, PARQUET_VALUES[type])
+  const convert = PARQUET_VALUES[type]
+  const data = convert === undefined || ArrayBuffer.isView(values) ? values : Array.from(values, convert)
   // Nullable in every part, or parts of one job would have two schemas.
-  return { name, data, type: PARQUET_TYPES[type], nullable: true }
+  return { name, data: data as ColumnSource['data'], type: PARQUET_TYPES[type], nullable: true }
 }
 
-const asIs = (value: unknown) => value ?? null
-const PARQUET_VALUES: Record<ColumnType, (value: unknown) => unknown> = {
-  int64: (value) => (typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : asIs(value)),
-  int32: asIs,
-  float32: asIs,
-  float64: asIs,
-  bool: asIs,
-  string: asIs,
+/** Where the values of a column are not what Parquet takes. */
+const PARQUET_VALUES: Partial<Record<ColumnType, (value: unknown) => unknown>> = {
+  int64: (value) => (typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : (value ?? null)),
   json: (value) => (value === null || value === undefined ? null : text(value)),
 }
 

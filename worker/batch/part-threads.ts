@@ -13,7 +13,11 @@ class PartThread {
   #settle: { resolve: (message: FromBatchThread) => void; reject: (error: Error) => void } | undefined
 
   constructor(settings: PartSettings) {
-    this.#thread = new Worker(new URL('./batch-thread.ts', import.meta.url), { workerData: settings })
+    this.#thread = new Worker(new URL('./batch-thread.ts', import.meta.url), {
+      workerData: settings,
+      // Collected early: left alone, each thread would let garbage grow as if it had the machine to itself.
+      resourceLimits: { maxYoungGenerationSizeMb: 40, maxOldGenerationSizeMb: 512 },
+    })
     this.#thread.on('message', (message: FromBatchThread) => {
       const settle = this.#settle
       this.#settle = undefined

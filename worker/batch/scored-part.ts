@@ -1,5 +1,5 @@
 import type { Encoder } from '@coalmine/contract/encode.ts'
-import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
+import { elementsPerRow, type Manifest, type Output } from '@coalmine/contract/manifest.ts'
 import type { Problem } from '@coalmine/contract/problem.ts'
 import { compileRecord, type RecordValidator } from '@coalmine/contract/record.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
@@ -21,8 +21,8 @@ export interface Reject {
 export interface ScoredPart {
   /** Rows of the table that have a prediction, ascending. */
   readonly kept: readonly number[]
-  /** By output, whole rows of those that are kept, one after the other. */
-  readonly outputs: readonly (readonly unknown[] | ArrayLike<unknown>)[]
+  /** By output, whole rows of those that are kept, one after the other; there may be room behind them. */
+  readonly outputs: readonly ArrayLike<unknown>[]
   /** One for each row that is kept, where they are asked for. */
   readonly attributions: readonly Attribution[] | undefined
   readonly rejects: readonly Reject[]
@@ -43,60 +43,84 @@ export interface ScorerSettings {
 export class Scorer {
   readonly #settings: ScorerSettings
   readonly #validate: RecordValidator
+  readonly #elements: readonly number[]
 
   constructor(settings: ScorerSettings) {
     this.#settings = settings
     this.#validate = compileRecord(settings.manifest.inputs)
+    this.#elements = settings.manifest.outputs.map(elementsPerRow)
   }
 
-  async score({ rows, columns, broken }: Table): Promise<ScoredPart> {
-    const { manifest, rowsPerRun, explain } = this.#settings
-    const fields = manifest.inputs.map(({ name }) => ({ name, column: columns.get(name)! }))
-    const rejects: Reject[] = []
-    const valid: number[] = []
-    const records: ModelRecord[] = []
-    for (let row = 0; row < rows; row++) {
-      const reason = broken.get(row)
-      if (reason !== undefined) {
-        rejects.push({ row, problems: [{ type: 'unreadable', msg: reason }] })
-        continue
-      }
-      const record: ModelRecord = {}
-      for (const { name, column } of fields) {
-        const value = column[row]
-        if (value !== undefined) record[name] = value
-      }
-      const problems: Problem[] = []
-      this.#validate(record, [], problems)
-      if (problems.length > 0) rejects.push({ row, problems })
-      else {
-        valid.push(row)
-        records.push(record)
-      }
+  async score(table: Table): Promise<ScoredPart> {
+    const { manifest, rowsPerRun } = this.#settings
+    const part: Growing = {
+      kept: [],
+      outputs: manifest.outputs.map(({ type }, o) => room(type, table.rows * this.#elements[o]!)),
+      attributions: this.#settings.explain && [],
+      rejects: [],
     }
-    const kept: number[] = []
-    const outputs = manifest.outputs.map((): unknown[] => [])
-    const attributions: Attribution[] | undefined = explain && []
-    const elements = manifest.outputs.map(elementsPerRow)
-    for (let first = 0; first < records.length; first += rowsPerRun) {
-      const some = records.slice(first, first + rowsPerRun)
-      for (const { at, count, data } of await this.#runs(some)) {
-        for (let i = 0; i < count; i++) {
-          const row = valid[first + at + i]!
-          const failed = data === undefined ? 'the model fails for it' : notFinite(data, elements, i)
-          if (failed !== undefined) {
-            rejects.push({ row, problems: [{ type: 'model_error', msg: failed }] })
-            continue
-          }
-          kept.push(row)
-          for (const [o, values] of data!.entries())
-            for (let e = i * elements[o]!; e < (i + 1) * elements[o]!; e++) outputs[o]!.push(values[e])
-          if (explain) attributions!.push(await explain(records[first + at + i]!))
+    const fields = manifest.inputs.map(({ name }) => ({ name, column: table.columns.get(name)! }))
+    let rows: number[] = []
+    let records: ModelRecord[] = []
+    for (let row = 0; row < table.rows; row++) {
+      const record = this.#record(table, fields, row, part.rejects)
+      if (record === undefined) continue
+      rows.push(row)
+      records.push(record)
+      if (records.length < rowsPerRun) continue
+      await this.#predict(rows, records, part)
+      rows = []
+      records = []
+    }
+    if (records.length > 0) await this.#predict(rows, records, part)
+    part.rejects.sort((a, b) => a.row - b.row)
+    return part
+  }
+
+  /** One that can be encoded; what cannot is rejected. */
+  #record(
+    { broken }: Table,
+    fields: readonly { name: string; column: ArrayLike<unknown> }[],
+    row: number,
+    rejects: Reject[],
+  ): ModelRecord | undefined {
+    const reason = broken.get(row)
+    if (reason !== undefined) {
+      rejects.push({ row, problems: [{ type: 'unreadable', msg: reason }] })
+      return undefined
+    }
+    const record: ModelRecord = {}
+    for (const { name, column } of fields) {
+      const value = column[row]
+      if (value !== undefined) record[name] = value
+    }
+    const problems: Problem[] = []
+    this.#validate(record, [], problems)
+    if (problems.length === 0) return record
+    rejects.push({ row, problems })
+    return undefined
+  }
+
+  async #predict(rows: readonly number[], records: readonly ModelRecord[], part: Growing): Promise<void> {
+    const { explain } = this.#settings
+    for (const { at, count, data } of await this.#runs(records)) {
+      for (let i = 0; i < count; i++) {
+        const row = rows[at + i]!
+        const failed = data === undefined ? 'the model fails for it' : notFinite(data, this.#elements, i)
+        if (failed !== undefined) {
+          part.rejects.push({ row, problems: [{ type: 'model_error', msg: failed }] })
+          continue
         }
+        const target = part.kept.length
+        part.kept.push(row)
+        for (let o = 0; o < data!.length; o++) {
+          const elements = this.#elements[o]!
+          const [from, to] = [data![o]!, part.outputs[o] as { [at: number]: unknown }]
+          for (let e = 0; e < elements; e++) to[target * elements + e] = from[i * elements + e]
+        }
+        if (explain) part.attributions!.push(await explain(records[at + i]!))
       }
     }
-    rejects.sort((a, b) => a.row - b.row)
-    return { kept, outputs, attributions, rejects }
   }
 
   /** All rows in one run; where the model fails each alone, so that only the guilty ones do. */
@@ -125,15 +149,42 @@ export class Scorer {
   }
 }
 
+interface Growing {
+  readonly kept: number[]
+  readonly outputs: readonly TensorData[]
+  readonly attributions: Attribution[] | undefined
+  readonly rejects: Reject[]
+}
+
+/** As ONNX Runtime gives it: an array of the same kind copies without making an object of each value. */
+function room(type: Output['type'], length: number): TensorData {
+  switch (type) {
+    case 'int64':
+      return new BigInt64Array(length)
+    case 'int32':
+      return new Int32Array(length)
+    case 'float32':
+      return new Float32Array(length)
+    case 'float64':
+      return new Float64Array(length)
+    case 'bool':
+      return new Uint8Array(length)
+    case 'string':
+      return new Array<string>(length)
+  }
+}
+
 function notFinite(
   data: readonly TensorData[],
   elements: readonly number[],
   row: number,
 ): string | undefined {
-  for (const [o, values] of data.entries())
+  for (let o = 0; o < data.length; o++) {
+    const values = data[o]!
+    if (!(values instanceof Float32Array || values instanceof Float64Array)) continue
     for (let e = row * elements[o]!; e < (row + 1) * elements[o]!; e++) {
-      const value = values[e]
-      if (typeof value === 'number' && !Number.isFinite(value)) return `an output is ${value}`
+      if (!Number.isFinite(values[e])) return `an output is ${values[e]}`
     }
+  }
   return undefined
 }

@@ -176,6 +176,8 @@ export interface Snapshot {
   clients: ClientCounts[]
   /** Predictions that the log took, and those that it dropped. */
   predictionLog: { written: number; dropped: number }
+  /** Of traces; `failed` did not arrive, `dropped` were one too many. */
+  spans: { exported: number; failed: number; dropped: number }
   process: ProcessCounts
 }
 

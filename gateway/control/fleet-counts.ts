@@ -1,4 +1,4 @@
-import { IDLE_PROCESS, OUTCOMES } from '../data/recorder.ts'
+import { IDLE_PROCESS, NO_SPANS, OUTCOMES } from '../data/recorder.ts'
 import type {
   ArmCounts,
   EndpointCounts,
@@ -133,6 +133,14 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
         limited: a.limited + b.limited,
         forbidden: a.forbidden + b.forbidden,
       }),
+    ),
+    spans: snapshots.reduce(
+      (sum, { spans: { exported, failed, dropped } }) => ({
+        exported: sum.exported + exported,
+        failed: sum.failed + failed,
+        dropped: sum.dropped + dropped,
+      }),
+      NO_SPANS,
     ),
     predictionLog: snapshots.reduce(
       (sum, { predictionLog: { written, dropped } }) => ({

@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load-config.ts'
 import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
 import { onCrash } from '../crash.ts'
+import { tracingSettings } from '../data/tracing/settings.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
 import { type Notice, noticeOf, refusedNotice } from '../notifications/notice.ts'
@@ -37,6 +38,8 @@ const file = process.env.COALMINE_CONFIG!
 const source = await orFatal(() => readSource(file, process.env))
 const config = await orFatal(() => loadConfig(source.file, source.text, source.env, source.policies))
 const idKeys = await orFatal(() => readIdKeys(process.env))
+// What it says is for the data processes; a fault in it is everybody's.
+await orFatal(() => tracingSettings(process.env))
 const store = await orFatal(() => openStore(config.store))
 const fleet = new FleetCounts()
 const traffic = new RecentTraffic()

@@ -2,7 +2,7 @@ import type { Snapshot } from '../messages.ts'
 import { counter, gauge, type MetricFamily } from './metrics-family.ts'
 
 /** How the data processes are, and what they gave up to stay so. */
-export function processMetrics({ process, predictionLog }: Snapshot): MetricFamily[] {
+export function processMetrics({ process, predictionLog, spans }: Snapshot): MetricFamily[] {
   const one = (value: number) => [{ value, labels: {} }]
   return [
     gauge('coalmine_connections', 'Open connections of clients.', one(process.connections)),
@@ -37,6 +37,14 @@ export function processMetrics({ process, predictionLog }: Snapshot): MetricFami
       'Predictions for the prediction log by what became of them (dropped: the disk did not take them in time).',
       (['written', 'dropped'] as const).map((result) => ({
         value: predictionLog[result],
+        labels: { result },
+      })),
+    ),
+    counter(
+      'coalmine_trace_spans_total',
+      'Spans by what became of them (failed: the collector did not take them; dropped: too many waited for it).',
+      (['exported', 'failed', 'dropped'] as const).map((result) => ({
+        value: spans[result],
         labels: { result },
       })),
     ),

@@ -23,9 +23,10 @@ import { Endpoints } from './endpoints.ts'
 import { Feedback } from './feedback.ts'
 import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
 import { PredictionLog } from './prediction-log/prediction-log.ts'
-import { Recorder } from './recorder.ts'
+import { NO_SPANS, Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
 import { RunningTrial } from './running-trial.ts'
+import type { Tracer } from './tracing/prediction-trace.ts'
 import { Upstream } from './upstream.ts'
 
 /** Control unseen for this long: predictions go on, the canary gets nothing. */
@@ -40,6 +41,8 @@ export class DataPlane {
   readonly recorder = new Recorder()
   readonly feedback: Feedback
   readonly predictionLog: PredictionLog = new PredictionLog()
+  /** Undefined where nothing is traced. */
+  tracer: Tracer | undefined
   /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
   idKey: IdKey = idKey(0, randomBytes(32))
   /** What prediction ids are verified with. */
@@ -161,6 +164,7 @@ export class DataPlane {
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
       clients: this.clients?.counts() ?? [],
       predictionLog: { ...this.predictionLog.counts },
+      spans: this.tracer ? { ...this.tracer.queue.counts } : NO_SPANS,
       process: {
         ...port,
         overloadLevel: LEVELS.indexOf(levelOf(protection)),
@@ -203,6 +207,7 @@ export class DataPlane {
   async close(): Promise<void> {
     await Promise.all([...this.#endpoints.values()].map((endpoints) => endpoints.close()))
     await this.predictionLog.close()
+    await this.tracer?.queue.close()
   }
 
   /** The rollout of a table. One that ended is forgotten with all that it recorded: nobody asks for it any more. */

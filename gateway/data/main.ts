@@ -10,11 +10,13 @@ import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
 import { sampleLoad } from './load-sampler.ts'
 import { type LoadReading, levelOf } from './overload.ts'
+import { tracerOf } from './tracing/tracer.ts'
 
 /** One data process: answers the connections it is given by the tables it was told, and waits for nobody. */
 const METRICS_MS = 1_000
 /** Control waits for the slowest process before it looks at a second of evidence. */
 const FLUSH_MS = 200
+const SPANS_MS = 1_000
 /** Answers may take this long after the end was announced. */
 const DRAIN_MS = 25_000
 /** The same, of a process that has crashed: first its answers close their connections, then it closes the idle ones. */
@@ -28,6 +30,7 @@ const send = (message: UpMessage | TakenMessage | { kind: 'serving' | 'ready' | 
 
 const incarnation = randomUUID()
 const plane = new DataPlane({ report: send })
+plane.tracer = await tracerOf(process.env)
 const server = dataServer(plane)
 /** Of the data port; undefined where it speaks in clear text. */
 const files: CertificateFiles | undefined = JSON.parse(process.env.COALMINE_DATA_TLS || 'null') ?? undefined
@@ -71,6 +74,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}
 const metrics = setInterval(sendMetrics, METRICS_MS)
 const load = sampleLoad(protect)
 const flushes = setInterval(() => plane.flush(), FLUSH_MS)
+const spans = setInterval(() => plane.tracer?.queue.flush(), SPANS_MS)
 send({ kind: 'serving' })
 // The supervisor may have died before `disconnect` was listened for.
 if (!process.connected) void end()
@@ -120,6 +124,7 @@ async function end(): Promise<void> {
   clearInterval(metrics)
   load.stop()
   clearInterval(flushes)
+  clearInterval(spans)
   sendMetrics()
   plane.flush()
   await plane.close()

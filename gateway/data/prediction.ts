@@ -10,7 +10,6 @@ import type { DataPlane } from './data-plane.ts'
 import type { Result } from './endpoint-health.ts'
 import { poolOf } from './endpoints.ts'
 import { identify, type Said } from './identify.ts'
-import { logged, type PredictionEntry } from './prediction-log/entry.ts'
 import type { ArmRecorder, Outcome } from './recorder.ts'
 import type { Recording } from './recording.ts'
 import type { RetryBudget } from './retry-budget.ts'
@@ -18,6 +17,7 @@ import type { ModelRoute, Served } from './route.ts'
 import type { RunningTrial } from './running-trial.ts'
 import { isBusy, type Missed, mayTryAgain, refusalOf } from './second-attempt.ts'
 import type { Upstream } from './upstream.ts'
+import { type Witness, witnessOf } from './witness.ts'
 
 /** Without a rollout, what a first attempt leaves of the caller's time for a second one. */
 const RESERVE_MS = 50
@@ -68,8 +68,8 @@ export class Prediction implements Asker {
   readonly #token: number
   /** Where the canary gets the same request for a comparison alone. */
   readonly #copy: Copy | undefined
-  /** Where it is logged. */
-  readonly #entry: PredictionEntry | undefined
+  /** Where it is logged or traced. */
+  readonly #witness: Witness | undefined
   #timer: NodeJS.Timeout | undefined
   /** The timer stands for the first attempt's limit, not for the caller's. */
   #limited = false
@@ -97,7 +97,8 @@ export class Prediction implements Asker {
     const arm =
       pin !== undefined ? 'pinned' : this.#ineligible !== undefined ? 'stable' : drawn(plane, route, exchange)
     this.#arm = arm
-    const counts = arm !== 'pinned' && this.#ineligible === undefined && route.table.counting
+    const isDrawn = arm !== 'pinned' && this.#ineligible === undefined
+    const counts = isDrawn && route.table.counting
     this.#running = counts ? route.running : undefined
     this.#isEvidence = counts && isComparable(plane, route)
     this.#recording = this.#isEvidence ? this.#running?.recording : undefined
@@ -107,16 +108,13 @@ export class Prediction implements Asker {
     this.#pool = arm === 'pinned' ? poolOf(pin!) : route.pool(arm)
     this.#asked = this.#assigned
     this.#counts = this.#assigned.recorder(arm)
-    this.#copy =
-      arm === 'stable' && this.#ineligible === undefined
-        ? route.running?.copyOf(plane, route, this)
-        : undefined
+    this.#copy = arm === 'stable' && isDrawn ? route.running?.copyOf(plane, route, this) : undefined
     const at = { startMs: this.#startMs, isEvidence: this.#isEvidence, version: this.#assigned.version }
-    this.#entry = logged(plane, { ...at, route, arm, requestId, body })
+    this.#witness = witnessOf(plane, { ...at, exchange, route, arm, requestId, path: this.path, body })
   }
 
   get traceparent(): string | undefined {
-    return this.#plain('traceparent')
+    return this.#witness?.traceparent ?? this.#plain('traceparent')
   }
 
   get tracestate(): string | undefined {
@@ -165,6 +163,7 @@ export class Prediction implements Asker {
     this.#asked = served
     const nowMs = this.#plane.nowMs()
     this.#attempt = new Attempt(this, upstream, nowMs, alone)
+    this.#witness?.sent(upstream, served.version)
     upstream.health.began()
     upstream.submit(this.#attempt)
   }
@@ -186,6 +185,7 @@ export class Prediction implements Asker {
   #ended(attempt: Attempt, outcome: Answer | Failure, code?: string): void {
     const { upstream } = attempt
     const served = this.#asked
+    this.#witness?.attempted(outcome)
     if (outcome === 'dead-call') {
       // Thirty rows of one call are not thirty failures of its endpoint either.
       this.#tell(attempt, 'neutral')
@@ -289,7 +289,7 @@ export class Prediction implements Asker {
     const out = [...served.headers, 'x-request-id', this.requestId, 'content-type', contentType(answer)]
     const id = status < 300 ? identify(body, said, this.#origin(served)) : undefined
     if (id !== undefined) out.push('x-prediction-id', id)
-    this.#entry?.ended(status, this.#elapsedMs(), served.version, id)
+    this.#witness?.ended(status, served.version, id)
     this.#exchange.answer(status, out, body)
   }
 
@@ -309,7 +309,7 @@ export class Prediction implements Asker {
   #refuse(status: number, error: string, headers: string[] = []): void {
     this.#finish()
     this.#assigned.responded(status)
-    this.#entry?.ended(status, this.#elapsedMs())
+    this.#witness?.ended(status)
     this.#exchange.answer(
       status,
       [
@@ -360,7 +360,7 @@ export class Prediction implements Asker {
     this.#record('aborted', this.#elapsedMs())
     if (this.#attempt !== undefined && !this.#attempt.isSettled) this.#tell(this.#attempt, 'neutral')
     this.#attempt?.cancel()
-    this.#entry?.ended(499, this.#elapsedMs())
+    this.#witness?.ended(499)
     this.#finish()
   }
 
@@ -369,7 +369,7 @@ export class Prediction implements Asker {
     if (this.#recorded) return
     this.#recorded = true
     this.#copy?.stableEnded(outcome, said)
-    this.#entry?.recorded(outcome, elapsedMs, said)
+    this.#witness?.recorded(outcome, elapsedMs, said)
     if (this.#ineligible !== undefined) return this.#plane.recorder.unrouted(this.#ineligible)
     this.#counts.record(outcome, elapsedMs)
     if (said?.score !== undefined) this.#counts.recordScore(said.score)

@@ -72,6 +72,9 @@ export const IDLE_PROCESS: ProcessCounts = {
   ...{ loopDelayP99Ms: 0, heapShare: 0, droppedLogLines: 0 },
 }
 
+/** Nothing is traced. */
+export const NO_SPANS: Snapshot['spans'] = { exported: 0, failed: 0, dropped: 0 }
+
 /** Everything one data process counts of requests. Labels come from the configuration alone, never from a request. */
 export class Recorder {
   readonly #arms = new Map<string, ArmRecorder>()
@@ -132,7 +135,14 @@ export class Recorder {
     around: Partial<
       Pick<
         Snapshot,
-        'feedback' | 'truths' | 'endpoints' | 'secondAttempts' | 'clients' | 'predictionLog' | 'process'
+        | 'feedback'
+        | 'truths'
+        | 'endpoints'
+        | 'secondAttempts'
+        | 'clients'
+        | 'predictionLog'
+        | 'spans'
+        | 'process'
       >
     > = {},
   ): Snapshot {
@@ -150,6 +160,7 @@ export class Recorder {
       mirrored: [...this.#mirrored].map(([model, results]) => ({ model, results: { ...results } })),
       clients: [],
       predictionLog: { written: 0, dropped: 0 },
+      spans: NO_SPANS,
       process: IDLE_PROCESS,
       ...around,
     }

@@ -1,7 +1,7 @@
 import type { DataPlane } from '../data-plane.ts'
 import type { Said } from '../identify.ts'
 import type { Outcome } from '../recorder.ts'
-import type { ModelRoute } from '../route.ts'
+import type { Drawn } from '../witness.ts'
 import type { Logged } from './logged.ts'
 import type { PredictionLog } from './prediction-log.ts'
 
@@ -15,14 +15,6 @@ export function logged(plane: DataPlane, prediction: Drawn): PredictionEntry | u
     ...{ weight_bp: weightBp, baseline_bp: baselineBp, is_evidence: isEvidence, request_id: requestId },
   }
   return new PredictionEntry(plane.predictionLog, assigned, body)
-}
-
-interface Drawn extends Pick<Logged, 'arm' | 'version'> {
-  readonly route: ModelRoute
-  readonly isEvidence: boolean
-  readonly startMs: number
-  readonly requestId: string
-  readonly body: Buffer
 }
 
 /** What is known of a prediction at its draw. */

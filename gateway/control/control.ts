@@ -15,6 +15,7 @@ import { EndpointAdmission } from './endpoint-admission.ts'
 import { Fleet } from './fleet.ts'
 import type { Health } from './health.ts'
 import { type Identity, Monitor, type Target } from './monitor.ts'
+import { OWN_CLIENT } from './own-client.ts'
 import { Preparation } from './preparation.ts'
 import { Publisher } from './publisher.ts'
 import type { RecentTraffic } from './recent-traffic.ts'
@@ -381,7 +382,7 @@ export class Control {
       listener: listenerPerProcess(listener, this.#processes),
       overload,
       ...(predictionLog && { predictionLog: predictionLogSettings(predictionLog, process.env) }),
-      ...(access.clients && { clients: clientsPerProcess(access.clients, this.#processes) }),
+      ...(access.clients && { clients: [...clientsPerProcess(access.clients, this.#processes), OWN_CLIENT] }),
     })
   }
 

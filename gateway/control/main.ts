@@ -28,6 +28,8 @@ import { RecentTraffic } from './recent-traffic.ts'
 /** The control process: store, configuration, health checks, admin API, metrics. Predictions never wait for it. */
 
 const OBSERVE_MS = 1_000
+/** What waits to be told is sent within this at the end. */
+const NOTIFIED_MS = 2_000
 
 const send = (message: DownMessage | ControlRequest) => {
   // The callback takes the error of a supervisor that is gone; the end comes by `disconnect`.
@@ -159,7 +161,8 @@ if (!process.connected) void stop()
 async function stop(): Promise<void> {
   clearInterval(observing)
   control.close()
-  for (const receiver of receivers) receiver.stop()
+  // The end of a rollout is often why somebody ends the gateway: it is told before.
+  await Promise.all(receivers.map((receiver) => receiver.stop(NOTIFIED_MS)))
   watching.close()
   await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
   await store.close()

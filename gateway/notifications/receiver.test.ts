@@ -71,6 +71,24 @@ test('only what was asked for: kinds and models; what is about no model comes to
   expect(taken).toEqual(['c', 'd'])
 })
 
+describe('at the end', () => {
+  test('what waits is sent, each once', async () => {
+    const ops = receiver()
+    for (const id of ['a', 'b', 'c']) ops.tell(notice(id))
+    await ops.stop(5_000)
+    expect(taken).toEqual(['a', 'b', 'c'])
+    expect(ops.counts).toEqual({ delivered: 3, retried: 0, dead: 0 })
+  })
+
+  test('whoever does not answer is not waited for long, and what was not sent is counted', async () => {
+    answer = () => {}
+    const ops = receiver()
+    for (const id of ['a', 'b']) ops.tell(notice(id))
+    await ops.stop(20)
+    expect(ops.counts).toEqual({ delivered: 0, retried: 0, dead: 2 })
+  })
+})
+
 describe('one who fails', () => {
   test('is asked again until it takes it; those behind wait their turn', async () => {
     let failures = 2

@@ -42,6 +42,8 @@ export class Receiver {
   readonly #queue: Notice[] = []
   readonly #stopped = new AbortController()
   #sending = false
+  #sent: Promise<void> = Promise.resolve()
+  #isEnding = false
 
   constructor(settings: ReceiverSettings, delivery: Delivery = DELIVERY) {
     this.#settings = settings
@@ -58,11 +60,19 @@ export class Receiver {
     if (models !== undefined && notice.model !== undefined && !models.includes(notice.model)) return
     if (this.#queue.length >= this.#delivery.queueMax) return this.#lose(notice, 'too many wait')
     this.#queue.push(notice)
-    if (!this.#sending) void this.#send()
+    if (!this.#sending) this.#sent = this.#send()
   }
 
-  stop(): void {
+  /**
+   * Takes nothing more. What waits is sent, as far as that goes within this time and without a second attempt; the rest is
+   * given up and told.
+   */
+  async stop(withinMs = 0): Promise<void> {
+    this.#isEnding = true
+    if (this.#sending && withinMs > 0)
+      await Promise.race([this.#sent, wait(withinMs, undefined, { ref: false })])
     this.#stopped.abort()
+    for (const notice of this.#queue.splice(0)) this.#lose(notice, 'the gateway ends')
   }
 
   async #send(): Promise<void> {
@@ -82,7 +92,7 @@ export class Receiver {
     const { waitsMs } = this.#delivery
     for (let attempt = 0; ; attempt++) {
       const { failure, isFinal = false, retryAfterMs = 0 } = await this.#attempt(notice)
-      if (failure === undefined || isFinal || attempt >= waitsMs.length) return failure
+      if (failure === undefined || isFinal || this.#isEnding || attempt >= waitsMs.length) return failure
       this.counts.retried++
       // Receivers that fail together do not come back together.
       const ms = Math.max(waitsMs[attempt]! * (0.8 + 0.4 * Math.random()), retryAfterMs)

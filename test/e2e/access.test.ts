@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { certificateFiles, newCertificate } from '../../gateway/testing/certificate.ts'
 import { oidcIssuer } from '../../gateway/testing/oidc-issuer.ts'
-import { freePorts, Gateway, json, until } from './gateway-process.ts'
+import { CUSTOMER, freePorts, Gateway, json, until } from './gateway-process.ts'
 
 const sha256 = (secret: string) => createHash('sha256').update(secret).digest('hex')
 const MODELS = '  churn: { initial: 1.0.0, runtime: process }'
@@ -90,11 +90,14 @@ describe('the admin API of a gateway with accounts', () => {
       () => gateway.output,
     )
     expect((await as(VERA)).status).toBe(200)
+    const { body: stream } = await as(VERA, '/api/v1/events')
     gateway.edit((text) => text.replace(/ {2}tokens:.*\n/, ''))
     await until(
       async () => (await as(VERA)).status === 401,
       () => gateway.output,
     )
+    // Nor does a stream that it opened before go on.
+    for await (const _ of stream!);
     writeFileSync(gateway.configFile, before)
     await until(
       async () => (await as(VERA)).status === 200,
@@ -151,6 +154,12 @@ describe('clients of predictions', () => {
       /coalmine_client_requests_total\{client="app",outcome="limited"\} [1-9]/.test(await served.metrics()),
     )
     expect(served.output).not.toContain(KEY)
+    // Whoever operates it needs no client's key to see what a version answers.
+    const tried = await served.admin('/api/v1/models/churn/versions/1.0.0/try', {
+      method: 'POST',
+      json: { record: CUSTOMER },
+    })
+    expect(await json(tried)).toMatchObject({ status: 200, answer: { model_version: '1.0.0' } })
   })
 })
 

@@ -43,7 +43,18 @@ export class Guard {
     this.#checkHost(c)
     this.#checkOrigin(c)
     c.set('principal', this.isGuarded ? await this.#principal(c) : LOCAL)
+    c.set('isStillAdmitted', () => this.#isStillAdmitted(c))
     await next()
+  }
+
+  /** An issuer that cannot be asked at the moment has taken nothing back. */
+  async #isStillAdmitted(c: Context): Promise<boolean> {
+    if (!this.isGuarded) return true
+    try {
+      return mayAct((await this.#principal(c)).role, c.get('principal').role)
+    } catch (error) {
+      return error instanceof AdminProblem && error.code === 'issuer-unavailable'
+    }
   }
 
   #checkHost(c: Context): void {

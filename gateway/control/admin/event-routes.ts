@@ -11,6 +11,8 @@ import { evaluationView } from './rollout-view.ts'
 import { ACCESS_REFUSALS, problems } from './route.ts'
 
 const READERS_MAX = 64
+/** Whose token was taken back, or has expired, hears no more after this. */
+const ADMITTED_MS = 1_000
 
 const EVENTS = createRoute({
   method: 'get',
@@ -71,12 +73,17 @@ export function eventRoutes({ app, ...seen }: AdminContext): void {
       stream.onAbort(() => ended.abort())
       const wanted = { ...(from !== undefined && { after: from }), ...(model !== undefined && { model }) }
       running.begin()
+      const isStillAdmitted = c.get('isStillAdmitted')
+      const looking = setInterval(async () => {
+        if (!(await isStillAdmitted())) ended.abort()
+      }, ADMITTED_MS)
       try {
         await feed.follow({ ...wanted, ...readerOf(c, stream) }, ended.signal)
       } catch (error) {
         // Whoever reads comes back, and goes on where it was.
         log.warn('a stream of events ended', { error: (error as Error).message })
       } finally {
+        clearInterval(looking)
         running.end()
       }
     }) as never

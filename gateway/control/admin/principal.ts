@@ -11,6 +11,8 @@ export interface Principal {
 declare module 'hono' {
   interface ContextVariableMap {
     principal: Principal
+    /** Whether they would still be let in, for what goes on for long. */
+    isStillAdmitted: () => Promise<boolean>
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { Agent, fetch } from 'undici'
+import { OWN_KEY } from '../own-client.ts'
 import { type AdminContext, known } from './context.ts'
 import { AdminProblem } from './problem.ts'
 import { MODEL, route } from './route.ts'
@@ -72,7 +73,7 @@ export function versionRoutes({ app, control }: AdminContext): void {
         `${control.config.tls.data ? 'https' : 'http'}://${reachable(host)}:${port}/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}:predict`,
         {
           method: 'POST',
-          headers: { 'content-type': 'application/json' },
+          headers: { 'content-type': 'application/json', 'x-api-key': OWN_KEY },
           body: JSON.stringify({ instances: [record] }),
           signal: AbortSignal.timeout(TRY_MS),
           redirect: 'error',

@@ -3,6 +3,7 @@ import { modelPath } from '../admin-client.ts'
 import { confirmed } from '../confirm.ts'
 import type { Context } from '../context.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
+import { offlinePlan } from '../offline-plan.ts'
 import { planLines } from '../plan-text.ts'
 import { trafficLines } from '../rollout-text.ts'
 import type { DryRun, Plan, Traffic } from '../views.ts'
@@ -167,11 +168,30 @@ export function planCommand(program: Command, context: Context): void {
   program
     .command('plan')
     .summary('how long a rollout would take, and whether it can be decided')
-    .description('Asks the planner with the traffic of now. Nothing is started.')
-    .argument('<model>')
-    .requiredOption('-c, --canary <version>', 'the version to try')
+    .description(
+      'Asks the planner with the traffic of now, or without a gateway with traffic that you expect. Nothing is started.',
+    )
+    .argument('[model]')
+    .option('-c, --canary <version>', 'the version to try')
     .option('--policy <name>', "the model's own unless said")
-    .action(async (model: string, wish: { canary: string; policy?: string }, command: Command) => {
+    .option('--file <file>', 'a policy file: planned here, with the traffic of --rps')
+    .option('--rps <n>', 'requests a second that are expected')
+    .option('--errors <percent>', "of stable's requests that are expected to fail", '0.1%')
+    .option('--median <duration>', 'latency that is expected', '20ms')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  coalmine plan churn --canary 1.1.0\n  coalmine plan --file config/policies/churn.yaml --rps 50',
+    )
+    .action(async (model: string | undefined, flags: PlanFlags, command: Command) => {
+      if (flags.file !== undefined) {
+        const plan = await offlinePlan(flags.file, { ...flags, rps: rate(flags.rps) })
+        context.print(command, plan, () => planLines(plan))
+        if (plan.cannotDecide.length > 0) process.exitCode = EXIT.refused
+        return
+      }
+      if (model === undefined || flags.canary === undefined)
+        throw new CommandError('expected MODEL and --canary, or --file and --rps', EXIT.usage)
+      const wish = { canary: flags.canary, ...(flags.policy !== undefined && { policy: flags.policy }) }
       const answer = await context
         .client(command)
         .change<DryRun>('POST', `${modelPath(model)}/rollout`, { ...wish, reason: 'a plan', dryRun: true })
@@ -183,4 +203,23 @@ export function planCommand(program: Command, context: Context): void {
       ])
       if (refusal !== null) process.exitCode = EXIT.refused
     })
+}
+
+interface PlanFlags {
+  canary?: string
+  policy?: string
+  file?: string
+  rps?: string
+  errors: string
+  median: string
+}
+
+function rate(text: string | undefined): number {
+  const value = Number(text)
+  if (text === undefined || !(value > 0 && value <= 1e6))
+    throw new CommandError(
+      `--rps: expected requests a second, such as 50, found ${text ?? 'nothing'}`,
+      EXIT.usage,
+    )
+  return value
 }

@@ -147,10 +147,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
       const { state } = life
       if (state.kind !== 'ready')
         return json(c, 503, { error: `${model} ${version} is not ready: ${life.unready}` })
-      const { reference } = state.serving
-      return reference === undefined
-        ? json(c, 404, { error: `${model} ${version} has no reference.json` })
-        : json(c, 200, reference)
+      return json(c, 200, { reference: state.serving.reference ?? null })
     },
   })
   on([DISTRIBUTION_PATH], distribution)

@@ -5,7 +5,7 @@ import type { Reference } from '../reference.ts'
 
 /** Where a worker counts what it sees: `POST` with a DistributionRequest. */
 export const DISTRIBUTION_PATH = '/distribution'
-/** What a version saw in training, as its reference.json has it. */
+/** `{reference}`: what a version saw in training, as its reference.json has it, or null. */
 export const REFERENCE_PATH = '/reference'
 
 const name = z.string().min(1).max(128)

@@ -1,0 +1,186 @@
+import {
+  DISTRIBUTION_PATH,
+  distributionAnswer,
+  REFERENCE_PATH,
+} from '@coalmine/contract/distribution/layout.ts'
+import { log } from '@coalmine/contract/log.ts'
+import type { Manifest } from '@coalmine/contract/manifest.ts'
+import { parseReference } from '@coalmine/contract/reference.ts'
+import type { Dispatcher } from 'undici'
+import type { Control } from '../control.ts'
+import { endpointDispatcher } from '../endpoint-dispatcher.ts'
+import { probe } from '../probe.ts'
+import { againstStable, againstTraining, type ComparedVersion, type Comparison } from './comparison.ts'
+import { DriftBooks } from './drift-book.ts'
+
+const ASK_MS = 5_000
+
+/** What is looked at: a part of control. */
+export interface DriftWorld {
+  models(): string[]
+  stable(model: string): string | undefined
+  manifest(model: string, version: string): { manifest: Manifest; digest: string } | undefined
+  endpoints(model: string): readonly AskedEndpoint[]
+  nowMs(): number
+}
+
+export interface AskedEndpoint {
+  readonly id: string
+  readonly version: string
+  readonly origin: string
+  readonly socketPath?: string
+  readonly healthy: boolean
+}
+
+interface Asked {
+  readonly dispatcher: Dispatcher
+  asking: boolean
+  lastMs: number
+  /** It is no worker of ours, or one from before workers counted. */
+  deaf: boolean
+}
+
+/**
+ * Asks every worker what it has seen, every five seconds and a new one at once, and adds it up by version. Predictions
+ * wait for none of it: what is not asked in time is asked later, as workers go on counting.
+ */
+export class DriftWatch {
+  readonly #world: DriftWorld
+  readonly #models = new Map<string, DriftBooks>()
+  readonly #asked = new Map<string, Asked>()
+
+  constructor(world: DriftWorld) {
+    this.#world = world
+  }
+
+  /** To be called about once a second. */
+  look(): void {
+    const present = new Set<string>()
+    for (const model of this.#world.models()) {
+      const endpoints = this.#world.endpoints(model)
+      for (const endpoint of endpoints) {
+        present.add(endpoint.id)
+        if (endpoint.healthy) void this.#turn(model, endpoint)
+      }
+      this.#books(model).keep(new Set(endpoints.map(({ id }) => id)))
+    }
+    for (const [id, { dispatcher }] of this.#asked) {
+      if (present.has(id)) continue
+      this.#asked.delete(id)
+      void dispatcher.close()
+    }
+  }
+
+  close(): void {
+    for (const { dispatcher } of this.#asked.values()) void dispatcher.close()
+    this.#asked.clear()
+  }
+
+  /** Both comparisons of a version; it has to be one that is known. */
+  of(model: string, version: string): { training: Comparison; stable: Comparison } {
+    const books = this.#books(model)
+    const nowMs = this.#world.nowMs()
+    const one = this.#compared(model, version)!
+    const stable = this.#world.stable(model)
+    return {
+      training: againstTraining(books, one, nowMs),
+      stable: againstStable(
+        books,
+        one,
+        stable === undefined ? undefined : this.#compared(model, stable),
+        nowMs,
+      ),
+    }
+  }
+
+  /** What was counted of a model since control began. */
+  books(model: string): DriftBooks {
+    return this.#books(model)
+  }
+
+  #compared(model: string, version: string): ComparedVersion | undefined {
+    const found = this.#world.manifest(model, version)
+    if (found === undefined) return undefined
+    const endpoints = this.#world.endpoints(model).filter((endpoint) => endpoint.version === version)
+    const deaf = endpoints.length > 0 && endpoints.every(({ id }) => this.#asked.get(id)?.deaf)
+    const silent = deaf
+      ? `the endpoints of ${version} are no workers of ours and do not say what they see`
+      : endpoints.length === 0 && this.#books(model).trained(version) === undefined
+        ? `${version} has no endpoint`
+        : undefined
+    return { version, manifest: found.manifest, ...(silent && { silent }) }
+  }
+
+  #books(model: string): DriftBooks {
+    const known = this.#models.get(model)
+    if (known) return known
+    const fresh = new DriftBooks()
+    this.#models.set(model, fresh)
+    return fresh
+  }
+
+  async #turn(model: string, endpoint: AskedEndpoint): Promise<void> {
+    const nowMs = this.#world.nowMs()
+    const asked = this.#asked.get(endpoint.id) ?? {
+      dispatcher: endpointDispatcher(endpoint),
+      asking: false,
+      lastMs: Number.NEGATIVE_INFINITY,
+      deaf: false,
+    }
+    this.#asked.set(endpoint.id, asked)
+    if (asked.asking || nowMs - asked.lastMs < ASK_MS) return
+    asked.asking = true
+    asked.lastMs = nowMs
+    try {
+      await this.#ask(model, endpoint, asked)
+    } catch (error) {
+      log.warn('what a worker counted could not be used', {
+        ...{ model, version: endpoint.version, endpoint: endpoint.id },
+        error: (error as Error).message,
+      })
+    } finally {
+      asked.asking = false
+    }
+  }
+
+  async #ask(model: string, endpoint: AskedEndpoint, asked: Asked): Promise<void> {
+    const { id, version, origin } = endpoint
+    const books = this.#books(model)
+    const at = { origin, dispatcher: asked.dispatcher }
+    const served = this.#world.manifest(model, version)
+    if (served === undefined) return
+    const trained = books.trained(version)
+    if (trained === undefined || (trained !== 'no reference' && trained.digest !== served.digest)) {
+      const answer = await probe(at, REFERENCE_PATH)
+      if (answer.kind !== 'answered') return
+      const said = answer.status === 200 ? JSON.parse(answer.body) : undefined
+      // A server of another make may answer anything.
+      asked.deaf = answer.status === 404 || (answer.status === 200 && said?.reference === undefined)
+      if (asked.deaf || answer.status !== 200) return
+      const parsed =
+        said.reference === null ? undefined : parseReference(JSON.stringify(said.reference), 'reference.json')
+      books.learn(version, served.digest, served.manifest, parsed)
+    }
+    const wanted = books.wanted(version, this.#world.stable(model))
+    if (wanted.length === 0) return
+    const layouts = wanted.map(({ layout }) => layout)
+    const answer = await probe(at, DISTRIBUTION_PATH, { layouts })
+    if (answer.kind !== 'answered') return
+    asked.deaf = answer.status === 404
+    if (answer.status !== 200) return
+    const { digest, counts } = distributionAnswer.parse(JSON.parse(answer.body))
+    if (digest !== served.digest) return
+    for (const [i, { bins, layout }] of wanted.entries())
+      if (counts[i]) books.add({ endpoint: id, version, bins, layout }, counts[i], this.#world.nowMs())
+  }
+}
+
+export function driftOf(control: Control): DriftWatch {
+  return new DriftWatch({
+    models: () => Object.keys(control.config.models),
+    stable: (model) => control.deployment(model).stable?.version,
+    manifest: (model, version) => control.catalog.version(model, version),
+    endpoints: (model) => control.endpoints(model),
+    nowMs: () => control.nowMs(),
+  })
+}

@@ -54,6 +54,9 @@ const driftSchema = z
   .object({
     model: z.string(),
     version: z.string(),
+    workers: z.object({ healthy: z.int(), counting: z.int() }).openapi({
+      description: 'Endpoints that are up, and those of them whose records are counted.',
+    }),
     training: comparisonSchema,
     stable: comparisonSchema,
   })
@@ -77,8 +80,8 @@ export function driftRoutes({ app, control, drift }: AdminContext): void {
       const model = known(control, name)
       if (control.catalog.version(model, version) === undefined)
         throw new AdminProblem('version-unknown', `model '${model}' has no version '${version.slice(0, 64)}'`)
-      const { training, stable } = drift.of(model, version)
-      return c.json({ model, version, training: viewOf(training), stable: viewOf(stable) }, 200)
+      const { workers, training, stable } = drift.of(model, version)
+      return c.json({ model, version, workers, training: viewOf(training), stable: viewOf(stable) }, 200)
     },
   )
 }

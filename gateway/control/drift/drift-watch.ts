@@ -32,12 +32,20 @@ export interface AskedEndpoint {
   readonly healthy: boolean
 }
 
+/** Endpoints of a version that are up, and those of them whose records are counted. */
+export interface Workers {
+  readonly healthy: number
+  readonly counting: number
+}
+
 interface Asked {
   readonly dispatcher: Dispatcher
   asking: boolean
   lastMs: number
   /** It is no worker of ours, or one from before workers counted. */
   deaf: boolean
+  /** It counts, and what it counts from now on is known to be new. */
+  counts: boolean
 }
 
 /**
@@ -61,6 +69,8 @@ export class DriftWatch {
       for (const endpoint of endpoints) {
         present.add(endpoint.id)
         if (endpoint.healthy) void this.#turn(model, endpoint)
+        // Whoever comes back may be another process, which counts from its first question on.
+        else this.#gone(endpoint.id)
       }
       this.#books(model).keep(new Set(endpoints.map(({ id }) => id)))
     }
@@ -77,12 +87,17 @@ export class DriftWatch {
   }
 
   /** Both comparisons of a version; it has to be one that is known. */
-  of(model: string, version: string): { training: Comparison; stable: Comparison } {
+  of(model: string, version: string): { workers: Workers; training: Comparison; stable: Comparison } {
     const books = this.#books(model)
     const nowMs = this.#world.nowMs()
     const one = this.#compared(model, version)!
     const stable = this.#world.stable(model)
+    const healthy = this.#world
+      .endpoints(model)
+      .filter((endpoint) => endpoint.healthy && endpoint.version === version)
+    const counting = healthy.filter(({ id }) => this.#asked.get(id)?.counts)
     return {
+      workers: { healthy: healthy.length, counting: counting.length },
       training: againstTraining(books, one, nowMs),
       stable: againstStable(
         books,
@@ -119,6 +134,13 @@ export class DriftWatch {
     return fresh
   }
 
+  #gone(id: string): void {
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return
+    asked.counts = false
+    asked.lastMs = Number.NEGATIVE_INFINITY
+  }
+
   async #turn(model: string, endpoint: AskedEndpoint): Promise<void> {
     const nowMs = this.#world.nowMs()
     const asked = this.#asked.get(endpoint.id) ?? {
@@ -126,6 +148,7 @@ export class DriftWatch {
       asking: false,
       lastMs: Number.NEGATIVE_INFINITY,
       deaf: false,
+      counts: false,
     }
     this.#asked.set(endpoint.id, asked)
     if (asked.asking || nowMs - asked.lastMs < ASK_MS) return
@@ -170,6 +193,7 @@ export class DriftWatch {
     if (answer.status !== 200) return
     const { digest, counts } = distributionAnswer.parse(JSON.parse(answer.body))
     if (digest !== served.digest) return
+    asked.counts = true
     for (const [i, { bins, layout }] of wanted.entries())
       if (counts[i]) books.add({ endpoint: id, version, bins, layout }, counts[i], this.#world.nowMs())
   }

@@ -93,11 +93,15 @@ function viewOf(comparison: Comparison): z.infer<typeof comparisonSchema> {
     measured: true,
     windowSeconds: windowMs / 1000,
     verdict,
-    series: series.map(({ series: { kind, name }, because, psi, psiBias, jensenShannon, ...rest }) => ({
-      ...rest,
-      ...{ kind, name, because: [...because], bins: [...rest.bins] },
-      ...{ psi: psi ?? null, psiBias: psiBias ?? null, jensenShannon: jensenShannon ?? null },
-    })),
+    series: series.map(
+      ({ series: { kind, name }, because, records, psi, psiBias, jensenShannon, ...rest }) => ({
+        ...rest,
+        // Values of a field with a shape are parts of a record.
+        records: { live: Math.round(records.live), against: Math.round(records.against) },
+        ...{ kind, name, because: [...because], bins: [...rest.bins] },
+        ...{ psi: psi ?? null, psiBias: psiBias ?? null, jensenShannon: jensenShannon ?? null },
+      }),
+    ),
     unmeasured: [...unmeasured],
   }
 }

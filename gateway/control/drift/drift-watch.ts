@@ -30,6 +30,8 @@ export interface AskedEndpoint {
   readonly origin: string
   readonly socketPath?: string
   readonly healthy: boolean
+  /** Its process, where that is ours to start. */
+  readonly worker?: { readonly pid?: number } | undefined
 }
 
 /** Endpoints of a version that are up, and those of them whose records are counted. */
@@ -40,6 +42,7 @@ export interface Workers {
 
 interface Asked {
   readonly dispatcher: Dispatcher
+  pid: number | undefined
   asking: boolean
   lastMs: number
   /** It is no worker of ours, or one from before workers counted. */
@@ -68,9 +71,8 @@ export class DriftWatch {
       const endpoints = this.#world.endpoints(model)
       for (const endpoint of endpoints) {
         present.add(endpoint.id)
+        this.#again(endpoint)
         if (endpoint.healthy) void this.#turn(model, endpoint)
-        // Whoever comes back may be another process, which counts from its first question on.
-        else this.#gone(endpoint.id)
       }
       this.#books(model).keep(new Set(endpoints.map(({ id }) => id)))
     }
@@ -134,9 +136,11 @@ export class DriftWatch {
     return fresh
   }
 
-  #gone(id: string): void {
+  /** Whoever comes back may be another process, which counts from its first question on: it is asked at once. */
+  #again({ id, healthy, worker }: AskedEndpoint): void {
     const asked = this.#asked.get(id)
-    if (asked === undefined) return
+    if (asked === undefined || (healthy && asked.pid === worker?.pid)) return
+    asked.pid = worker?.pid
     asked.counts = false
     asked.lastMs = Number.NEGATIVE_INFINITY
   }
@@ -145,6 +149,7 @@ export class DriftWatch {
     const nowMs = this.#world.nowMs()
     const asked = this.#asked.get(endpoint.id) ?? {
       dispatcher: endpointDispatcher(endpoint),
+      pid: endpoint.worker?.pid,
       asking: false,
       lastMs: Number.NEGATIVE_INFINITY,
       deaf: false,

@@ -3,6 +3,7 @@ import { ArgumentsError, parseArguments } from './arguments.ts'
 import { children } from './children.ts'
 import { consoles } from './consoles.ts'
 import { decisions } from './decisions.ts'
+import { drift } from './drift.ts'
 import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
 import { failures } from './failures.ts'
@@ -53,6 +54,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   evidence,
   explain,
   recording,
+  drift,
   feedback,
   rollbacks,
   ticks,

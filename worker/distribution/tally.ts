@@ -88,20 +88,13 @@ export class Tally {
       }
     }
     const index = manifest.inputs.findIndex(({ name }) => name === series.name)
+    const { type } = manifest.inputs[index]!
     if ('edges' in series) {
-      const edges = Float64Array.from(series.edges)
-      return ({ inputs }) => {
-        const data = inputs[index]!.data as Exclude<TensorData, string[]>
-        for (let i = 0; i < data.length; i++) {
-          const value = Number(data[i])
-          // NaN is how a value that is missing reaches the model.
-          const at = Number.isNaN(value) ? beside + MISSING : first + edgesUpTo(value, edges)
-          counts[at]! += 1
-        }
-      }
+      const place = { counts, first, missing: beside + MISSING, edges: Float64Array.from(series.edges) }
+      return NUMBERS[type as keyof typeof NUMBERS](index, place)
     }
     const binOf = new Map(series.categories.map((category, i) => [category, first + i]))
-    if (manifest.inputs[index]!.type === 'bool') {
+    if (type === 'bool') {
       const bins = ['false', 'true'].map((category) => binOf.get(category) ?? beside + UNSEEN)
       return ({ inputs }) => {
         const data = inputs[index]!.data as Uint8Array
@@ -111,15 +104,73 @@ export class Tally {
         }
       }
     }
+    if (type !== 'string') {
+      return ({ inputs }) => {
+        const data = inputs[index]!.data as Int32Array | BigInt64Array
+        for (let i = 0; i < data.length; i++) {
+          const at = binOf.get(`${data[i]}`) ?? beside + UNSEEN
+          counts[at]! += 1
+        }
+      }
+    }
     return ({ inputs }) => {
-      const { data } = inputs[index]!
+      const data = inputs[index]!.data as string[]
       for (let i = 0; i < data.length; i++) {
-        const value = `${data[i]}`
+        const value = data[i]!
         const at = binOf.get(value) ?? beside + (value === '' ? MISSING : UNSEEN)
         counts[at]! += 1
       }
     }
   }
+}
+
+/** Where the values of a number go. */
+type Place = { counts: Float64Array; first: number; missing: number; edges: Float64Array }
+
+/**
+ * One function for each type of number: one that sees arrays of several types reads all of them more slowly (a run of one
+ * record of churn: 810 against 605 ns).
+ */
+const NUMBERS = {
+  float32: (index: number, { counts, first, missing, edges }: Place): Column => {
+    return ({ inputs }) => {
+      const data = inputs[index]!.data as Float32Array
+      for (let i = 0; i < data.length; i++) {
+        const value = data[i]!
+        // NaN is how a value that is missing reaches the model.
+        const at = Number.isNaN(value) ? missing : first + edgesUpTo(value, edges)
+        counts[at]! += 1
+      }
+    }
+  },
+  float64: (index: number, { counts, first, missing, edges }: Place): Column => {
+    return ({ inputs }) => {
+      const data = inputs[index]!.data as Float64Array
+      for (let i = 0; i < data.length; i++) {
+        const value = data[i]!
+        const at = Number.isNaN(value) ? missing : first + edgesUpTo(value, edges)
+        counts[at]! += 1
+      }
+    }
+  },
+  int64: (index: number, { counts, first, edges }: Place): Column => {
+    return ({ inputs }) => {
+      const data = inputs[index]!.data as BigInt64Array
+      for (let i = 0; i < data.length; i++) {
+        const at = first + edgesUpTo(Number(data[i]), edges)
+        counts[at]! += 1
+      }
+    }
+  },
+  int32: (index: number, { counts, first, edges }: Place): Column => {
+    return ({ inputs }) => {
+      const data = inputs[index]!.data as Int32Array
+      for (let i = 0; i < data.length; i++) {
+        const at = first + edgesUpTo(data[i]!, edges)
+        counts[at]! += 1
+      }
+    }
+  },
 }
 
 function indexIn(series: Series, category: string, first: number, beside: number): number {

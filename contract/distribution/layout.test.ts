@@ -58,6 +58,22 @@ describe('the layout of a version', () => {
   })
 })
 
+test('more than sixteen bins are added up to sixteen of about equal probability', () => {
+  const edges = Array.from({ length: 63 }, (_, i) => (i + 1) / 64)
+  const of = (shares: number[]) => trainedLayout({ ...REFERENCE, score: { edges, shares } }, CHURN)
+  const even = of(Array.from({ length: 64 }, () => 1 / 64))
+  expect(even.layout.series[2]).toEqual({
+    ...{ kind: 'score', name: 'score' },
+    edges: Array.from({ length: 15 }, (_, i) => (i + 1) / 16),
+  })
+  expect(even.trained[2]!.shares).toEqual(Array.from({ length: 16 }, () => 1 / 16))
+  const uneven = of([0.9, ...Array.from({ length: 63 }, () => 0.1 / 63)])
+  const { shares } = uneven.trained[2]!
+  expect(shares[0]).toBe(0.9)
+  expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9)
+  expect(shares).toHaveLength(binsOf(uneven.layout.series[2]!))
+})
+
 test('a summary of another type than the field is left out with the reason, and the rest stays in line', () => {
   const { tenure_months, contract } = REFERENCE.features
   const swapped = {

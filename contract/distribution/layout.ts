@@ -68,6 +68,12 @@ export const binsOf = (series: Series): number =>
 export const countsOf = ({ series }: Layout): number =>
   series.reduce((sum, each) => sum + binsOf(each) + EXTRA.length, 0)
 
+/**
+ * Scores come in 64 bins, of which each has too few records of a few hundred to be judged by; what the bands of the index
+ * were found with are ten to twenty.
+ */
+const BINS_MAX = 16
+
 /** A feature of training that is not counted, and why. */
 export interface Unmeasured {
   readonly name: string
@@ -92,6 +98,10 @@ export function trainedLayout(
     series.push(one)
     trained.push({ shares, missing })
   }
+  const addNumbers = (kind: 'feature' | 'score', name: string, bins: Bins, missing: number) => {
+    const { edges, shares } = coarser(bins)
+    add({ kind, name, edges }, shares, missing)
+  }
   for (const { name } of manifest.inputs) {
     const seen = reference.features[name]
     if (seen === undefined) unmeasured.push({ name, because: 'reference.json does not tell of it' })
@@ -101,12 +111,12 @@ export function trainedLayout(
       else add({ kind: 'feature', name, categories }, Object.values(seen.shares), seen.missing)
     } else if (seen.bins === undefined)
       unmeasured.push({ name, because: 'reference.json has quantiles of it and no bins' })
-    else add({ kind: 'feature', name, edges: seen.bins.edges }, seen.bins.shares, seen.missing)
+    else addNumbers('feature', name, seen.bins, seen.missing)
   }
   if (manifest.score !== undefined) {
     if (reference.score === undefined)
       unmeasured.push({ name: 'score', because: 'reference.json does not tell of it' })
-    else add({ kind: 'score', name: 'score', edges: reference.score.edges }, reference.score.shares, 0)
+    else addNumbers('score', 'score', reference.score, 0)
   }
   const labelled = manifest.outputs.find(({ labels }) => labels !== undefined)
   if (labelled !== undefined && reference.classes !== undefined) {
@@ -126,6 +136,31 @@ export function trainedLayout(
     unmeasured.push({ name, because })
   }
   return { layout, trained, unmeasured }
+}
+
+interface Bins {
+  readonly edges: readonly number[]
+  readonly shares: readonly number[]
+}
+
+/** Neighbours added up to at most BINS_MAX bins of about equal probability. */
+function coarser({ edges, shares }: Bins): { edges: number[]; shares: number[] } {
+  if (shares.length <= BINS_MAX) return { edges: [...edges], shares: [...shares] }
+  const kept: { edges: number[]; shares: number[] } = { edges: [], shares: [] }
+  let before = 0
+  let open = 0
+  for (const [i, share] of shares.entries()) {
+    open += share
+    const goal = (kept.edges.length + 1) / BINS_MAX
+    const isLast = i === shares.length - 1
+    // Shares are rounded.
+    if (!isLast && (before + open < goal - 1e-6 || kept.edges.length === BINS_MAX - 1)) continue
+    if (!isLast) kept.edges.push(edges[i]!)
+    kept.shares.push(open)
+    before += open
+    open = 0
+  }
+  return kept
 }
 
 /** Features of a layout that a version cannot count: it has none of that name, or of another type. */

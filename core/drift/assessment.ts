@@ -40,7 +40,7 @@ export const DRIFTED_PSI = 0.2
 export const DRIFTED_MISSING = 0.05
 /** Of the values, of categories that training had not. */
 export const DRIFTED_UNSEEN = 0.01
-/** Standard errors that a difference of shares has to have. */
+/** Standard errors that anything has to be more than: a verdict is looked at all day, of many fields. */
 const CERTAIN = 4
 
 /** Judges what was seen lately against training, or against what another version saw at the same time. */
@@ -70,10 +70,11 @@ export function assess(live: Sample, against: Sample, opponent: string): Drift {
       `missing ${percent(missing.live)}, ${percent(missing.against)} ${opponent}`,
   )
   drifted(moreUnseen(live, against) && `${percent(unseen.share)} are of categories unknown ${opponent}`)
-  const psi = facts.psi ?? 0
-  drifted(psi >= DRIFTED_PSI && `PSI ${psi.toFixed(2)}, ${DRIFTED_PSI} or more`)
+  const { psi = 0 } = facts
+  const isChance = index === undefined || psi <= CERTAIN * index.deviation
+  drifted(!isChance && psi >= DRIFTED_PSI && `PSI ${psi.toFixed(2)}, ${DRIFTED_PSI} or more`)
   if (because.length > 0) return { verdict: 'drifted', because, ...facts }
-  if (psi >= MOVED_PSI) return { verdict: 'moved', because: [`PSI ${psi.toFixed(2)}`], ...facts }
+  if (!isChance && psi >= MOVED_PSI) return { verdict: 'moved', because: [`PSI ${psi.toFixed(2)}`], ...facts }
   return { verdict: 'steady', because: [], ...facts }
 }
 

@@ -14,9 +14,10 @@ const pair = fc
 const some = (of: readonly number[]) => of.some((count) => count > 0)
 
 test('shares of 0.5, 0.5 against 0.8, 0.2: by hand', () => {
-  const { raw, bias } = stabilityIndex([500, 500], [800, 200])!
+  const { raw, bias, deviation } = stabilityIndex([500, 500], [800, 200])!
   expect(raw).toBeCloseTo(0.3 * Math.log(8 / 5) + 0.3 * Math.log(5 / 2), 12)
   expect(bias).toBeCloseTo(1 * (1 / 1000 + 1 / 1000), 12)
+  expect(deviation).toBeCloseTo(Math.sqrt(2) / 500, 12)
   // scipy.spatial.distance.jensenshannon([0.5, 0.5], [0.8, 0.2], base=2)
   expect(jensenShannon([500, 500], [800, 200])).toBeCloseTo(0.2703775285259666, 10)
 })
@@ -36,7 +37,10 @@ test('whatever the counts: finite, never negative, the same both ways', () => {
     fc.property(pair, ([live, against]) => {
       const index = stabilityIndex(live, against)
       const distance = jensenShannon(live, against)
-      if (!some(live) || !some(against)) return expect([index, distance]).toEqual([undefined, undefined])
+      if (!some(live) || !some(against)) {
+        expect([index, distance]).toEqual([undefined, undefined])
+        return
+      }
       expect(index!.raw).toBeGreaterThanOrEqual(0)
       expect(Number.isFinite(index!.raw) && Number.isFinite(index!.bias)).toBe(true)
       expect(stabilityIndex(against, live)!.raw).toBeCloseTo(index!.raw, 10)

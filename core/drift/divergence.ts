@@ -6,6 +6,8 @@ export interface StabilityIndex {
   readonly raw: number
   /** What two samples of one distribution would show on average, for no other reason than that they are samples. */
   readonly bias: number
+  /** Its standard deviation then: the index is near to a chi-squared of B - 1 degrees times (1/n + 1/m). */
+  readonly deviation: number
 }
 
 /** A bin that is empty in one sample alone counts as half a record, so that it says much and not infinitely much. */
@@ -27,7 +29,8 @@ export function stabilityIndex(live: Counts, against: Counts): StabilityIndex | 
     const q = Math.max(against[i]!, EMPTY) / m
     raw += (p - q) * Math.log(p / q)
   }
-  return { raw, bias: (filled - 1) * (1 / n + 1 / m) }
+  const each = 1 / n + 1 / m
+  return { raw, bias: (filled - 1) * each, deviation: Math.sqrt(2 * (filled - 1)) * each }
 }
 
 /**

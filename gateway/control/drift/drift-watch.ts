@@ -47,8 +47,8 @@ interface Asked {
   lastMs: number
   /** It is no worker of ours, or one from before workers counted. */
   deaf: boolean
-  /** It counts, and what it counts from now on is known to be new. */
-  counts: boolean
+  /** In how many layouts it counts so that what comes from now on is known to be new. */
+  layouts: number
 }
 
 /**
@@ -97,7 +97,8 @@ export class DriftWatch {
     const healthy = this.#world
       .endpoints(model)
       .filter((endpoint) => endpoint.healthy && endpoint.version === version)
-    const counting = healthy.filter(({ id }) => this.#asked.get(id)?.counts)
+    const wanted = books.wanted(version, stable).length
+    const counting = healthy.filter(({ id }) => wanted > 0 && this.#asked.get(id)?.layouts === wanted)
     return {
       workers: { healthy: healthy.length, counting: counting.length },
       training: againstTraining(books, one, nowMs),
@@ -141,7 +142,7 @@ export class DriftWatch {
     const asked = this.#asked.get(id)
     if (asked === undefined || (healthy && asked.pid === worker?.pid)) return
     asked.pid = worker?.pid
-    asked.counts = false
+    asked.layouts = 0
     asked.lastMs = Number.NEGATIVE_INFINITY
   }
 
@@ -153,7 +154,7 @@ export class DriftWatch {
       asking: false,
       lastMs: Number.NEGATIVE_INFINITY,
       deaf: false,
-      counts: false,
+      layouts: 0,
     }
     this.#asked.set(endpoint.id, asked)
     if (asked.asking || nowMs - asked.lastMs < ASK_MS) return
@@ -198,7 +199,7 @@ export class DriftWatch {
     if (answer.status !== 200) return
     const { digest, counts } = distributionAnswer.parse(JSON.parse(answer.body))
     if (digest !== served.digest) return
-    asked.counts = true
+    asked.layouts = wanted.length
     for (const [i, { bins, layout }] of wanted.entries())
       if (counts[i]) books.add({ endpoint: id, version, bins, layout }, counts[i], this.#world.nowMs())
   }

@@ -136,7 +136,7 @@ const observing = setInterval(() => {
   const nowMs = performance.now()
   traffic.add(fleet.total(nowMs), nowMs)
   for (const model of Object.keys(control.config.models)) observe(model)
-  drift.look()
+  void drift.look()
 }, OBSERVE_MS)
 
 /** Control waits for nobody who is told. */

@@ -47,6 +47,8 @@ interface Asked {
   lastMs: number
   /** It is no worker of ours, or one from before workers counted. */
   deaf: boolean
+  /** What was wrong last, so that it is said once. */
+  problem?: string
   /** In how many layouts it counts so that what comes from now on is known to be new. */
   layouts: number
 }
@@ -64,15 +66,16 @@ export class DriftWatch {
     this.#world = world
   }
 
-  /** To be called about once a second. */
-  look(): void {
+  /** To be called about once a second. Resolves once everybody who was asked has answered, or will not; never rejects. */
+  async look(): Promise<void> {
     const present = new Set<string>()
+    const turns: Promise<void>[] = []
     for (const model of this.#world.models()) {
       const endpoints = this.#world.endpoints(model)
       for (const endpoint of endpoints) {
         present.add(endpoint.id)
         this.#again(endpoint)
-        if (endpoint.healthy) void this.#turn(model, endpoint)
+        if (endpoint.healthy) turns.push(this.#turn(model, endpoint))
       }
       this.#books(model).keep(new Set(endpoints.map(({ id }) => id)))
     }
@@ -81,6 +84,7 @@ export class DriftWatch {
       this.#asked.delete(id)
       void dispatcher.close()
     }
+    await Promise.all(turns)
   }
 
   close(): void {
@@ -163,10 +167,13 @@ export class DriftWatch {
     try {
       await this.#ask(model, endpoint, asked)
     } catch (error) {
-      log.warn('what a worker counted could not be used', {
-        ...{ model, version: endpoint.version, endpoint: endpoint.id },
-        error: (error as Error).message,
-      })
+      const { message } = error as Error
+      if (asked.problem !== message)
+        log.warn('what a worker counted could not be used', {
+          ...{ model, version: endpoint.version, endpoint: endpoint.id },
+          error: message,
+        })
+      asked.problem = message
     } finally {
       asked.asking = false
     }
@@ -182,12 +189,12 @@ export class DriftWatch {
     if (trained === undefined || (trained !== 'no reference' && trained.digest !== served.digest)) {
       const answer = await probe(at, REFERENCE_PATH)
       if (answer.kind !== 'answered') return
-      const said = answer.status === 200 ? JSON.parse(answer.body) : undefined
+      const reference = answer.status === 200 ? referenceIn(answer.body) : undefined
       // A server of another make may answer anything.
-      asked.deaf = answer.status === 404 || (answer.status === 200 && said?.reference === undefined)
-      if (asked.deaf || answer.status !== 200) return
+      asked.deaf = answer.status === 404 || (answer.status === 200 && reference === undefined)
+      if (reference === undefined) return
       const parsed =
-        said.reference === null ? undefined : parseReference(JSON.stringify(said.reference), 'reference.json')
+        reference === null ? undefined : parseReference(JSON.stringify(reference), 'reference.json')
       books.learn(version, served.digest, served.manifest, parsed)
     }
     const wanted = books.wanted(version, this.#world.stable(model))
@@ -202,6 +209,15 @@ export class DriftWatch {
     asked.layouts = wanted.length
     for (const [i, { bins, layout }] of wanted.entries())
       if (counts[i]) books.add({ endpoint: id, version, bins, layout }, counts[i], this.#world.nowMs())
+  }
+}
+
+/** The reference in an answer, which may be null; undefined where the answer is none. */
+function referenceIn(body: string): unknown {
+  try {
+    return JSON.parse(body)?.reference
+  } catch {
+    return undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { ArgumentsError, parseArguments } from './arguments.ts'
+import { batch } from './batch.ts'
 import { children } from './children.ts'
 import { consoles } from './consoles.ts'
 import { decisions } from './decisions.ts'
@@ -16,6 +17,7 @@ import { growth } from './gateway/growth.ts'
 import { latency } from './gateway/latency.ts'
 import { sizes } from './gateway/sizes.ts'
 import { machineLine } from './machine.ts'
+import { mirror } from './mirror.ts'
 import { recording } from './recording.ts'
 import { NoVerdict, numeral, type Report, tableText, verdictLine } from './report.ts'
 import { rollbacks } from './rollbacks.ts'
@@ -52,7 +54,9 @@ const BENCHMARKS: Record<string, Benchmark> = {
   routing,
   decisions,
   evidence,
+  batch,
   explain,
+  mirror,
   recording,
   drift,
   feedback,

@@ -13,6 +13,10 @@ export const EXIT = {
   rolledBack: 10,
   abandoned: 11,
   waiting: 12,
+  /** Of `batch`: done, and some rows were rejected. */
+  rejects: 2,
+  /** Of `batch`: another try ends in the same way; what Kubernetes' FailIndex is told by. */
+  permanent: 42,
 } as const
 
 /** Ends a command with a sentence for people and a code for scripts. */

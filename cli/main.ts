@@ -10,12 +10,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.done)
 })
 
+/** For whatever runs a batch job a faulty command line must not look like one that is done. */
+function usageCode(): number {
+  return process.argv[2] === 'batch' ? EXIT.permanent : EXIT.usage
+}
+
 const program = programOf(contextOf(process.env))
 try {
   if (process.argv.length <= 2) program.outputHelp()
   else await program.parseAsync()
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : usageCode()
   else if (error instanceof CommandError) {
     process.stderr.write(`${paint('red', 'coalmine:', process.stderr)} ${error.message}\n`)
     process.exitCode = error.exitCode

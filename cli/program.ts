@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { batchCommand } from './commands/batch.ts'
 import { modelCommand } from './commands/model.ts'
 import { policyCommand } from './commands/policy.ts'
 import { recordCommands } from './commands/record.ts'
@@ -17,14 +18,16 @@ const COMMANDS = [
   recordCommands,
   policyCommand,
   modelCommand,
+  batchCommand,
   stateCommand,
 ]
 
 const AFTER = `
 The gateway is the one at COALMINE_URL (default ${DEFAULT_URL}, its admin address), with the token in COALMINE_TOKEN where
-it asks for one. policy, model and state need no gateway.
+it asks for one. policy, model, batch and state need no gateway.
 
 Exit codes: 0 done, 1 refused or not good, 2 the command line is at fault, 3 no gateway answers, 4 somebody else was faster.
+batch has its own: 0 done, 2 done with rejected rows, 1 failed, 42 failed for good, the command line included.
 
 A first canary:
   coalmine status

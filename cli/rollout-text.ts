@@ -1,5 +1,5 @@
 import { columns, durationText, paint, percentText, since } from './text.ts'
-import type { Reading, Rollout, RolloutBrief, RolloutSummary, Split, Traffic } from './views.ts'
+import type { Mirror, Reading, Rollout, RolloutBrief, RolloutSummary, Split, Traffic } from './views.ts'
 
 const GLYPHS: Record<string, string> = {
   breach: paint('red', '✖ breach'),
@@ -38,7 +38,8 @@ function splitLines({ canary, weightPercent, phase, startedAt, startedBy }: Spli
 }
 
 export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
-  const { serial, canary, stable, policy, weightPercent, counts, waitsFor, readings, measures } = rollout
+  const { serial, canary, stable, policy, weightPercent, counts, waitsFor, readings, measures, mirror } =
+    rollout
   const { startedAt, startedBy } = rollout
   const arms = ['stable', 'baseline', 'canary'] as const
   const versionOf = (arm: (typeof arms)[number]) => (arm === 'canary' ? canary : stable).version
@@ -61,7 +62,8 @@ export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
           `${counts[arm].errors - (arm === 'stable' ? counts.baseline.errors : 0)}`,
         ]),
     ]).map((line) => `  ${line}`),
-    ...(readings.length === 0
+    ...(mirror ? mirrorLines(mirror) : []),
+    ...(readings.length === 0 || mirror
       ? []
       : [
           '',
@@ -70,6 +72,30 @@ export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
             ...readings.map(readingRow),
           ]).map((line) => `  ${line}`),
         ]),
+  ]
+}
+
+/** What copies of requests show, while nobody gets the canary's answers. */
+function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
+  const differ = ({ pairs, different }: typeof floor) =>
+    pairs === 0
+      ? 'nothing compared yet'
+      : `${percentText(Number(((different / pairs) * 100).toFixed(2)))} of ${pairs} differ`
+  const part = ({ log, threshold }: { log: number; threshold: number }) =>
+    threshold === 0 ? '' : `${Math.round(Math.max(0, Math.min(1, log / threshold)) * 100)} %`
+  return [
+    '',
+    `  copies of ${percentText(percent)} of the requests: ${differ(pairs)}; stable beside itself: ${differ(floor)}`,
+    '',
+    ...columns([
+      ['guardrail', '', 'to its proof', 'to a rollback'],
+      ...comparisons.map(({ name, verdict, promotion, rollback }) => [
+        name,
+        GLYPHS[verdict] ?? verdict,
+        part(promotion),
+        part(rollback),
+      ]),
+    ]).map((line) => `  ${line}`),
   ]
 }
 

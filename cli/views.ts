@@ -60,6 +60,25 @@ export interface ArmCounts {
 export interface Rollout extends RolloutBrief {
   readonly counts: { readonly stable: ArmCounts; readonly baseline: ArmCounts; readonly canary: ArmCounts }
   readonly readings: readonly Reading[]
+  /** While copies of requests are compared. */
+  readonly mirror?: Mirror | null
+}
+
+interface Agreement {
+  readonly pairs: number
+  readonly different: number
+}
+
+export interface Mirror {
+  readonly percent: number
+  readonly pairs: Agreement
+  readonly floor: Agreement
+  readonly comparisons: readonly {
+    readonly name: string
+    readonly verdict: string
+    readonly rollback: { readonly log: number; readonly threshold: number }
+    readonly promotion: { readonly log: number; readonly threshold: number }
+  }[]
 }
 
 export interface RolloutSummary {

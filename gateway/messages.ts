@@ -3,6 +3,7 @@ import type { RecorderShape } from '@coalmine/core/evidence/recorder.ts'
 import type { RoutingTable } from '@coalmine/core/routing/table.ts'
 import type { ClientAccess } from './config/access.ts'
 import type { Overload } from './data/overload.ts'
+import type { PredictionLogSettings } from './data/prediction-log/settings.ts'
 import type { ListenerSettings } from './http1/settings.ts'
 import type { PackedFlush } from './packed-flush.ts'
 import type { Resilience } from './resilience.ts'
@@ -103,6 +104,8 @@ export interface ModelsMessage {
   /** One data process's share. */
   listener: ListenerSettings
   overload: Overload
+  /** Nothing is logged when absent. */
+  predictionLog?: PredictionLogSettings
   /** One data process's share; anybody may ask when absent. */
   clients?: readonly ClientAccess[]
 }
@@ -171,6 +174,8 @@ export interface Snapshot {
   mirrored: MirrorCounts[]
   /** Of those that are configured now. */
   clients: ClientCounts[]
+  /** Predictions that the log took, and those that it dropped. */
+  predictionLog: { written: number; dropped: number }
   process: ProcessCounts
 }
 

@@ -1,4 +1,6 @@
 import type { ClientAccess } from './config/access.ts'
+import type { WrittenPredictionLog } from './config/prediction-log-schema.ts'
+import type { PredictionLogSettings } from './data/prediction-log/settings.ts'
 import type { ListenerSettings } from './http1/settings.ts'
 import type { Resilience } from './resilience.ts'
 
@@ -37,4 +39,15 @@ export function clientsPerProcess(whole: readonly ClientAccess[], processes: num
 /** One data process's share of the connections of clients. */
 export function listenerPerProcess(whole: ListenerSettings, processes: number): ListenerSettings {
   return { ...whole, connectionsMax: shareOf(whole.connectionsMax, processes) }
+}
+
+/** What every data process is told of the log; its key is in the environment alone. */
+export function predictionLogSettings(
+  { folder, sample, fileSize, fileAge, keep, queue, instances }: WrittenPredictionLog,
+  env: { readonly COALMINE_PREDICTION_LOG_KEY?: string | undefined },
+): PredictionLogSettings {
+  return {
+    ...{ folder, sampleBp: sample, fileBytes: fileSize, fileMs: fileAge, keep, queueBytes: queue },
+    ...(instances && { instances: { ...instances, key: env.COALMINE_PREDICTION_LOG_KEY ?? '' } }),
+  }
 }

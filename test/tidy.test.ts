@@ -16,7 +16,8 @@ const MAY_IMPORT: Record<Workspace, readonly Workspace[]> = {
   policy: ['contract', 'core'],
   worker: ['contract'],
   gateway: ['contract', 'core', 'policy'],
-  cli: ['contract', 'core', 'policy'],
+  // Batch prediction is the worker's work without a server.
+  cli: ['contract', 'core', 'policy', 'worker'],
 }
 
 interface Source {

@@ -27,7 +27,7 @@ export function Actions({ traffic }: { traffic: Traffic }) {
           Try a version
         </button>
       )}
-      {(rollout !== null || split !== null) && (
+      {(rollout !== null || split !== null) && rollout?.phase.kind !== 'mirroring' && (
         <button type="button" onClick={() => weigh(traffic)}>
           Set the share
         </button>
@@ -143,7 +143,7 @@ function actsFor({ model, rollout, split }: Traffic): Act[] {
           } as const,
         ]
       : []),
-    ...(steps_ > 0 && steps_ < steps && phase.kind !== 'awaiting-approval'
+    ...((steps_ > 0 || phase.kind === 'mirroring') && steps_ < steps && phase.kind !== 'awaiting-approval'
       ? [
           {
             verb: 'advance',
@@ -251,7 +251,7 @@ function start({ model, stable }: Traffic): void {
   imagined.value = undefined
   ask({
     title: `Try a version of ${model}`,
-    says: `It gets the first step's share beside ${stable?.version}, and is promoted or rolled back by the model's policy.`,
+    says: `It is tried beside ${stable?.version}, step by step, and promoted or rolled back by the model's policy.`,
     confirm: 'Start',
     tone: 'primary',
     fields: <StartFields model={model} versions={versions.map(({ version }) => version)} />,

@@ -6,9 +6,11 @@ import { age, percent } from './words.ts'
 export function Steps({ rollout }: { rollout: Rollout }) {
   const { phase, steps } = rollout
   const isOver = phase.kind === 'promoting' || phase.kind === 'watching'
+  const isMirror = phase.kind === 'mirroring'
   const at = isOver ? steps + 1 : (phase.step ?? 0)
   const items = [
-    { label: 'Prepare', state: at > 0 ? 'done' : 'now' },
+    { label: 'Prepare', state: at > 0 || isMirror ? 'done' : 'now' },
+    ...(isMirror ? [{ label: 'Mirror', state: 'now' }] : []),
     ...Array.from({ length: steps }, (_, i) => ({
       label: `Step ${i + 1}`,
       state: i + 1 < at ? 'done' : i + 1 === at ? 'now' : 'to-come',

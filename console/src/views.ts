@@ -62,10 +62,29 @@ export interface Reading {
   sentence: string
 }
 
+interface Agreement {
+  pairs: number
+  different: number
+}
+
+/** Copies of requests that two versions answered. */
+export interface Mirror {
+  percent: number
+  pairs: Agreement
+  floor: Agreement
+  comparisons: (Pick<Reading, 'name' | 'metric' | 'verdict' | 'rollback'> & {
+    promotion: { log: number; threshold: number }
+    worst: string
+    slowest: string
+  })[]
+}
+
 export interface Rollout extends RolloutBrief {
   counts: { stable: Counts; baseline: Counts; canary: Counts }
   evidence: { isFresh: boolean | null; lagSeconds: number | null; processesHeard: number; processes: number }
   readings: Reading[]
+  /** Null but in the mirror step. */
+  mirror: Mirror | null
 }
 
 export interface RolloutSummary {

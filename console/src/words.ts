@@ -45,6 +45,7 @@ export type Tone = 'good' | 'bad' | 'warn' | 'calm' | 'busy'
 
 export const PHASES: Record<string, { word: string; tone: Tone }> = {
   preparing: { word: 'Preparing', tone: 'busy' },
+  mirroring: { word: 'Mirroring', tone: 'busy' },
   stepping: { word: 'Comparing', tone: 'busy' },
   'awaiting-approval': { word: 'Waits for approval', tone: 'warn' },
   paused: { word: 'Paused', tone: 'warn' },
@@ -67,7 +68,10 @@ export function waitsForPerson({ kind }: Phase): boolean {
 }
 
 /** Which version is winning, in one sentence. */
-export function winning({ canary, stable, measures }: RolloutBrief, readings: readonly Reading[]): string {
+export function winning(
+  { canary, stable, measures }: RolloutBrief,
+  readings: readonly Pick<Reading, 'name' | 'acts' | 'verdict'>[],
+): string {
   if (measures) return `${stable.version} is compared with itself`
   const acting = readings.filter(({ acts }) => acts)
   const breached = acting.filter(({ verdict }) => verdict === 'breach')

@@ -104,6 +104,11 @@ describe('a rollout that begins with a mirror', () => {
     expect(decision(late, { ...POLICY, onInconclusive })).toMatchObject({ kind })
   })
 
+  test('looked at before its first turn waits', () => {
+    const { mirror: _, ...before } = situation(LONG_AGO)
+    expect(decide(before, POLICY)).toMatchObject({ kind: 'wait' })
+  })
+
   test('asks for no proof where the policy does not', () => {
     const mirror = { ...POLICY.mirror!, proof: 1 }
     expect(decision(undecided, { ...POLICY, mirror })).toMatchObject({ kind: 'begin' })

@@ -26,10 +26,12 @@ export function mirroring(
 ): Decision {
   const { mirror, risk, steps, progressDeadlineMs, onInconclusive } = policy
   const { proof, minDurationMs } = mirror!
-  const { comparisons, logRollback, pairs } = assessment!
+  // Looked at between two turns, of which the first one was before the mirror.
+  if (assessment === undefined) return wait('requests are copied, and nothing was compared yet')
+  const { comparisons, logRollback, pairs } = assessment
   const [first] = steps
   if (logRollback >= Math.log(1 / risk.falseRollback)) {
-    const culprits = culpritsOf(assessment!, Math.log(1 / risk.falseRollback))
+    const culprits = culpritsOf(assessment, Math.log(1 / risk.falseRollback))
     const named = isAA ? `the second ${canary}` : canary
     const because = `copies of ${pairs.pairs} requests: ${culprits
       .map(({ name, worst }) => `${name} (${worst})`)
@@ -64,7 +66,7 @@ export function mirroring(
   return {
     kind: 'begin',
     weightBp: first!.weightBp,
-    because: `${found}${disagreement(assessment!)}; ${canary} gets ${percentText(first!.weightBp)}`,
+    because: `${found}${disagreement(assessment)}; ${canary} gets ${percentText(first!.weightBp)}`,
   }
 }
 

@@ -69,6 +69,8 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
   const steps: StepPlan[] = []
   const waits: Wait[] = []
   const needs: ComparisonNeeds[][] = course.followed.map(() => [])
+  const mirrorSeconds = (policy.mirror?.minDurationMs ?? 0) / 1000
+  // From the canary's first request on.
   let startSeconds = 0
   for (const [index, step] of policy.steps.entries()) {
     const { warmUpSeconds, moments } = course.step(step, index, startSeconds)
@@ -83,7 +85,7 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
     )
     waits.push(...own)
     const planned = stepPlan(policy, step, own)
-    steps.push({ ...planned, startSeconds, warmUpSeconds })
+    steps.push({ ...planned, startSeconds: mirrorSeconds + startSeconds, warmUpSeconds })
     if (planned.durationSeconds === undefined) break
     startSeconds += planned.durationSeconds
   }
@@ -96,7 +98,7 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
     comparisons: course.followed.map(({ comparison }, i) =>
       comparisonPlan(policy, comparison, needs[i]!, shift),
     ),
-    ...(promotes && { expected: needOf(startSeconds, traffic) }),
+    ...(promotes && { expected: needOf(mirrorSeconds + startSeconds, traffic) }),
     ...(shift && { scoreShift: shift }),
     cannotDecide: policy.guardrails.flatMap(
       (guardrail) =>
@@ -109,6 +111,7 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
         [],
     ),
     warnings: [
+      ...mirrorWarnings(policy),
       ...shiftWarnings(policy, shift),
       ...policy.signals.flatMap(({ name }) => {
         const why = untestable.get(name)
@@ -125,6 +128,15 @@ const nothing = (cannotDecide: readonly string[]): Plan => ({
   cannotDecide,
   warnings: [],
 })
+
+/** Requests that come again say nothing new, and nobody knows how many do. */
+function mirrorWarnings({ mirror }: Policy): string[] {
+  if (mirror === undefined) return []
+  const { mirrorBp, minDurationMs } = mirror
+  return [
+    `copies of ${percentText(mirrorBp)} of the requests are compared first, for ${duration(minDurationMs)} at least; how long their proof takes is not foretold`,
+  ]
+}
 
 /** How long a step waits for a guardrail, from the step's start. */
 interface Wait {

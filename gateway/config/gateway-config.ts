@@ -7,6 +7,7 @@ import type { Resilience } from '../resilience.ts'
 import type { CertificateFiles } from '../tls/certificate.ts'
 import type { Access } from './access.ts'
 import type { WrittenReceiver } from './notification-schema.ts'
+import type { WrittenPredictionLog } from './prediction-log-schema.ts'
 
 /** What `config/gateway.yaml`, `config/policies` and the environment say, checked and in the units of the program. */
 export interface GatewayConfig {
@@ -20,6 +21,8 @@ export interface GatewayConfig {
   /** Of the gateway as a whole: data processes get their shares. */
   readonly listener: ListenerSettings
   readonly overload: Overload
+  /** Its folder is absolute. */
+  readonly predictionLog?: WrittenPredictionLog
   /** How many processes answer predictions. */
   readonly processes: number
   readonly store: StoreLocation

@@ -10,6 +10,7 @@ import { address, origin } from './address.ts'
 import { count } from './amounts.ts'
 import type { ModelConfig, Runtime, StoreLocation } from './gateway-config.ts'
 import { receiver } from './notification-schema.ts'
+import { predictionLog } from './prediction-log-schema.ts'
 import { listener, overload } from './process-schema.ts'
 import { resilience } from './resilience-schema.ts'
 
@@ -210,6 +211,7 @@ export const gatewaySchema = z
       .max(16)
       .default([])
       .describe('Who is told of what happens to rollouts. Takes effect at the next start.'),
+    predictionLog: predictionLog.optional(),
     processes: z.int().min(1).max(64).default(1).describe('Processes that answer predictions.'),
     store: written(STORE_EXPECTED, text(storeLocation), {
       type: 'string',

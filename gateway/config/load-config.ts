@@ -15,6 +15,7 @@ import { environmentToken } from './access-schema.ts'
 import { address, isLoopback } from './address.ts'
 import type { Address, GatewayConfig, ModelConfig, StoreLocation } from './gateway-config.ts'
 import { gatewaySchema, STORE_EXPECTED, storeLocation } from './gateway-schema.ts'
+import type { WrittenPredictionLog } from './prediction-log-schema.ts'
 
 /** A configuration that cannot be used; the message names every problem, one a line. */
 export class ConfigError extends Error {
@@ -34,6 +35,7 @@ export interface ConfigEnvironment {
   readonly COALMINE_LISTEN_METRICS?: string | undefined
   readonly COALMINE_STORE?: string | undefined
   readonly COALMINE_ADMIN_TOKEN?: string | undefined
+  readonly COALMINE_PREDICTION_LOG_KEY?: string | undefined
 }
 
 /** Short tokens can be guessed over the network. */
@@ -76,6 +78,7 @@ export function loadConfig(
     if (collide(listen[key], listen[other]))
       problems.push(problemAt(['listen', key], `another port than listen.${other}`, addressText(listen[key])))
   }
+  problems.push(...predictionLogProblems(value, env, problemAt))
   if (problems.length + faulty.length > 0) throw configError([{ file, problems }, ...faulty])
 
   const baseFolder = dirname(dirname(resolve(file)))
@@ -89,6 +92,9 @@ export function loadConfig(
     },
     listener: value.listener,
     overload: value.overload,
+    ...(value.predictionLog && {
+      predictionLog: { ...value.predictionLog, folder: resolve(baseFolder, value.predictionLog.folder) },
+    }),
     processes: value.processes,
     notifications: value.notifications,
     store: absolute(overrides.store ?? value.store, baseFolder),
@@ -96,6 +102,33 @@ export function loadConfig(
     models: value.models,
     policies,
   }
+}
+
+/** A short key could be found by trying. */
+const LOG_KEY_BYTES_MIN = 32
+
+function predictionLogProblems(
+  { predictionLog, processes }: { predictionLog?: WrittenPredictionLog | undefined; processes: number },
+  { COALMINE_PREDICTION_LOG_KEY: key = '' }: ConfigEnvironment,
+  problemAt: ProblemAt,
+): FileProblem[] {
+  if (predictionLog === undefined) return []
+  const { keep, instances } = predictionLog
+  const isKey = Buffer.from(key, 'base64').length >= LOG_KEY_BYTES_MIN
+  return [
+    ...(keep < 2 * processes
+      ? [problemAt(['predictionLog', 'keep'], `at least ${2 * processes}, two for each process`, `${keep}`)]
+      : []),
+    ...((instances?.hash.length ?? 0) > 0 && !isKey
+      ? [
+          problemAt(
+            ['predictionLog', 'instances', 'hash'],
+            `a key in COALMINE_PREDICTION_LOG_KEY, ${LOG_KEY_BYTES_MIN} bytes or more in base64`,
+            key === '' ? 'none' : 'a shorter one',
+          ),
+        ]
+      : []),
+  ]
 }
 
 function withToken(access: Access, token: string | undefined): Access {

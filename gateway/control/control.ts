@@ -7,7 +7,7 @@ import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import { monotonicMs } from '../clock.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { ControlRequest, DownMessage, EndpointEvent, WorkerReport, WrittenIdKey } from '../messages.ts'
-import { clientsPerProcess, listenerPerProcess, perProcess } from '../per-process.ts'
+import { clientsPerProcess, listenerPerProcess, perProcess, predictionLogSettings } from '../per-process.ts'
 import type { RolloutStore } from '../store/rollout-store.ts'
 import { Catalog } from './catalog.ts'
 import { Deployments } from './deployments.ts'
@@ -372,7 +372,7 @@ export class Control {
 
   #sendModels(models: string[]): void {
     if (!this.#idKeys) return
-    const { access, listener, overload } = this.#config
+    const { access, listener, overload, predictionLog } = this.#config
     this.#send({
       kind: 'models',
       models,
@@ -380,6 +380,7 @@ export class Control {
       epochOffsetMs: this.#epochOffsetMs,
       listener: listenerPerProcess(listener, this.#processes),
       overload,
+      ...(predictionLog && { predictionLog: predictionLogSettings(predictionLog, process.env) }),
       ...(access.clients && { clients: clientsPerProcess(access.clients, this.#processes) }),
     })
   }

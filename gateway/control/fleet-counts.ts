@@ -134,6 +134,13 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
         forbidden: a.forbidden + b.forbidden,
       }),
     ),
+    predictionLog: snapshots.reduce(
+      (sum, { predictionLog: { written, dropped } }) => ({
+        written: sum.written + written,
+        dropped: sum.dropped + dropped,
+      }),
+      { written: 0, dropped: 0 },
+    ),
     process: snapshots.map((s) => s.process).reduce(addProcesses, IDLE_PROCESS),
   }
 }

@@ -2,7 +2,7 @@ import type { Snapshot } from '../messages.ts'
 import { counter, gauge, type MetricFamily } from './metrics-family.ts'
 
 /** How the data processes are, and what they gave up to stay so. */
-export function processMetrics({ process }: Snapshot): MetricFamily[] {
+export function processMetrics({ process, predictionLog }: Snapshot): MetricFamily[] {
   const one = (value: number) => [{ value, labels: {} }]
   return [
     gauge('coalmine_connections', 'Open connections of clients.', one(process.connections)),
@@ -31,6 +31,14 @@ export function processMetrics({ process }: Snapshot): MetricFamily[] {
       'coalmine_log_lines_dropped_total',
       'Lines of the log that nobody took in time.',
       one(process.droppedLogLines),
+    ),
+    counter(
+      'coalmine_prediction_log_events_total',
+      'Predictions for the prediction log by what became of them (dropped: the disk did not take them in time).',
+      (['written', 'dropped'] as const).map((result) => ({
+        value: predictionLog[result],
+        labels: { result },
+      })),
     ),
   ]
 }

@@ -120,3 +120,9 @@ export class Attempt implements LinkRequest {
     this.#withdraw?.()
   }
 }
+
+/** Rows of a call are JSON, whatever they say. */
+export function contentType(answer: Answer): string {
+  const type = 'headers' in answer ? answer.headers['content-type'] : undefined
+  return typeof type === 'string' ? type : 'application/json'
+}

@@ -22,6 +22,7 @@ import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'
 import { Feedback } from './feedback.ts'
 import { LEVELS, levelOf, OverloadGuard } from './overload.ts'
+import { PredictionLog } from './prediction-log/prediction-log.ts'
 import { Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
 import { RunningTrial } from './running-trial.ts'
@@ -38,6 +39,7 @@ export class DataPlane {
   readonly routes = new Map<string, ModelRoute>()
   readonly recorder = new Recorder()
   readonly feedback: Feedback
+  readonly predictionLog: PredictionLog = new PredictionLog()
   /** Signs prediction ids; replaced by the gateway's own as soon as control has spoken. */
   idKey: IdKey = idKey(0, randomBytes(32))
   /** What prediction ids are verified with. */
@@ -109,6 +111,7 @@ export class DataPlane {
         this.#epochOffsetMs = message.epochOffsetMs
         this.overload.settings = message.overload
         this.listener = message.listener
+        this.predictionLog.configure(message.predictionLog)
         if (message.clients === undefined) this.clients = undefined
         else {
           this.clients ??= new Clients()
@@ -157,6 +160,7 @@ export class DataPlane {
       endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
       clients: this.clients?.counts() ?? [],
+      predictionLog: { ...this.predictionLog.counts },
       process: {
         ...port,
         overloadLevel: LEVELS.indexOf(levelOf(protection)),
@@ -198,6 +202,7 @@ export class DataPlane {
 
   async close(): Promise<void> {
     await Promise.all([...this.#endpoints.values()].map((endpoints) => endpoints.close()))
+    await this.predictionLog.close()
   }
 
   /** The rollout of a table. One that ended is forgotten with all that it recorded: nobody asks for it any more. */

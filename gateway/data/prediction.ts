@@ -4,12 +4,13 @@ import { NOT_RECORDED } from '@coalmine/core/evidence/recorder.ts'
 import type { Arm } from '@coalmine/core/routing/draw.ts'
 import { checkAnswer, type Protocol } from './answer-check.ts'
 import { drawn, type Ineligible, ineligible, isComparable } from './assignment.ts'
-import { type Answer, type Asker, Attempt, type Failure } from './attempt.ts'
+import { type Answer, type Asker, Attempt, contentType, type Failure } from './attempt.ts'
 import type { Copy } from './copy.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Result } from './endpoint-health.ts'
 import { poolOf } from './endpoints.ts'
 import { identify, type Said } from './identify.ts'
+import { logged, type PredictionEntry } from './prediction-log/entry.ts'
 import type { ArmRecorder, Outcome } from './recorder.ts'
 import type { Recording } from './recording.ts'
 import type { RetryBudget } from './retry-budget.ts'
@@ -67,6 +68,8 @@ export class Prediction implements Asker {
   readonly #token: number
   /** Where the canary gets the same request for a comparison alone. */
   readonly #copy: Copy | undefined
+  /** Where it is logged. */
+  readonly #entry: PredictionEntry | undefined
   #timer: NodeJS.Timeout | undefined
   /** The timer stands for the first attempt's limit, not for the caller's. */
   #limited = false
@@ -108,6 +111,8 @@ export class Prediction implements Asker {
       arm === 'stable' && this.#ineligible === undefined
         ? route.running?.copyOf(plane, route, this)
         : undefined
+    const at = { startMs: this.#startMs, isEvidence: this.#isEvidence, version: this.#assigned.version }
+    this.#entry = logged(plane, { ...at, route, arm, requestId, body })
   }
 
   get traceparent(): string | undefined {
@@ -282,7 +287,9 @@ export class Prediction implements Asker {
     const { status, body } = answer
     served.responded(status)
     const out = [...served.headers, 'x-request-id', this.requestId, 'content-type', contentType(answer)]
-    if (status < 300) out.push('x-prediction-id', identify(body, said, this.#origin(served)))
+    const id = status < 300 ? identify(body, said, this.#origin(served)) : undefined
+    if (id !== undefined) out.push('x-prediction-id', id)
+    this.#entry?.ended(status, this.#elapsedMs(), served.version, id)
     this.#exchange.answer(status, out, body)
   }
 
@@ -302,6 +309,7 @@ export class Prediction implements Asker {
   #refuse(status: number, error: string, headers: string[] = []): void {
     this.#finish()
     this.#assigned.responded(status)
+    this.#entry?.ended(status, this.#elapsedMs())
     this.#exchange.answer(
       status,
       [
@@ -352,6 +360,7 @@ export class Prediction implements Asker {
     this.#record('aborted', this.#elapsedMs())
     if (this.#attempt !== undefined && !this.#attempt.isSettled) this.#tell(this.#attempt, 'neutral')
     this.#attempt?.cancel()
+    this.#entry?.ended(499, this.#elapsedMs())
     this.#finish()
   }
 
@@ -360,6 +369,7 @@ export class Prediction implements Asker {
     if (this.#recorded) return
     this.#recorded = true
     this.#copy?.stableEnded(outcome, said)
+    this.#entry?.recorded(outcome, elapsedMs, said)
     if (this.#ineligible !== undefined) return this.#plane.recorder.unrouted(this.#ineligible)
     this.#counts.record(outcome, elapsedMs)
     if (said?.score !== undefined) this.#counts.recordScore(said.score)
@@ -387,10 +397,4 @@ export class Prediction implements Asker {
 
 function expire(prediction: Prediction): void {
   prediction.expire()
-}
-
-/** Rows of a call are JSON, whatever they say. */
-function contentType(answer: Answer): string {
-  const type = 'headers' in answer ? answer.headers['content-type'] : undefined
-  return typeof type === 'string' ? type : 'application/json'
 }

@@ -130,7 +130,10 @@ export class Recorder {
   /** @param around what is known of the process and its endpoints, which count for themselves */
   snapshot(
     around: Partial<
-      Pick<Snapshot, 'feedback' | 'truths' | 'endpoints' | 'secondAttempts' | 'clients' | 'process'>
+      Pick<
+        Snapshot,
+        'feedback' | 'truths' | 'endpoints' | 'secondAttempts' | 'clients' | 'predictionLog' | 'process'
+      >
     > = {},
   ): Snapshot {
     return {
@@ -146,6 +149,7 @@ export class Recorder {
       explanations: this.explanations.counts(),
       mirrored: [...this.#mirrored].map(([model, results]) => ({ model, results: { ...results } })),
       clients: [],
+      predictionLog: { written: 0, dropped: 0 },
       process: IDLE_PROCESS,
       ...around,
     }

@@ -14,6 +14,7 @@ const FOLDER = join(ROOT, 'test/console/screenshots')
 const SIZES = { wide: { width: 1440, height: 900 }, narrow: { width: 390, height: 844 } }
 const POLICY = `
 steps:
+  - { mirror: { percent: 50 }, minDuration: 25s, proof: 0.3 }
   - { setWeight: 5, minDuration: 5s, proof: 0.3 }
   - { setWeight: 25, minDuration: 40s, proof: 0.15 }
   - { setWeight: 50, minDuration: 10s, requiresApproval: true }
@@ -62,12 +63,16 @@ try {
   })
   await until(() => load.seen().answered > 1_000)
   await stage.startRollout('better recall')
+  await untilPhase(stage.gateway, 'mirroring')
+  const asked = load.seen().answered
+  await until(() => load.seen().answered > asked + 1_500)
+  await shoot('mirror', '#/models/churn', (page) => page.locator('[role=meter]').first().waitFor())
   await untilPhase(stage.gateway, 'stepping')
   await until(async () => (await stage.gateway.model()).rollout?.phase.step === 2)
   const { answered } = load.seen()
   await until(() => load.seen().answered > answered + 2_000)
   await shoot('overview-rollout', '')
-  await shoot('rollout', '#/models/churn', (page) => page.locator('.figure svg').first().waitFor())
+  await shoot('rollout', '#/models/churn', (page) => page.locator('.guardrail .figure svg').first().waitFor())
   await shoot('weight', '#/models/churn', (page) =>
     page.getByRole('button', { name: 'Set the share' }).click(),
   )

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readComposeFile } from './compose-file.ts'
@@ -19,15 +19,17 @@ type Image = Awaited<ReturnType<typeof buildImage>>
 let gateway: Image
 let worker: Image
 let standalone: Image
+let batch: Image
 
 // One after the other: they would only share one network and one disk. Every build downloads what npm's cache lacks.
 beforeAll(async () => {
   worker = await buildImage(ROOT, 'worker/Dockerfile', 'worker')
   gateway = await buildImage(ROOT, 'gateway/Dockerfile', 'gateway')
   standalone = await buildImage(ROOT, 'gateway/Dockerfile', 'standalone')
+  batch = await buildImage(ROOT, 'cli/Dockerfile', 'batch')
   await cp(join(ROOT, 'models'), join(worker.root, 'models'), { recursive: true })
 }, 600_000)
-afterAll(() => Promise.all([worker, gateway, standalone].map((image) => image?.remove())))
+afterAll(() => Promise.all([worker, gateway, standalone, batch].map((image) => image?.remove())))
 
 const running: Container[] = []
 const start = (...args: Parameters<typeof startContainer>) => {
@@ -76,6 +78,7 @@ describe('the images', () => {
     ['gateway', gateway, ['core', 'contract', 'policy', 'gateway']],
     ['worker', worker, ['contract', 'worker']],
     ['standalone', standalone, ['core', 'contract', 'policy', 'worker', 'gateway']],
+    ['batch', batch, ['core', 'contract', 'policy', 'worker', 'cli']],
   ]
   const packagesIn = ({ root }: Image) => readdirSync(join(root, 'app/node_modules'))
 
@@ -93,7 +96,7 @@ describe('the images', () => {
   test('hold no development dependency and no second Node', () => {
     const root = packageOf('.')
     // Benchmarks use packages of the product too; those belong there.
-    const product = ['contract', 'policy', 'gateway', 'worker'].flatMap((workspace) =>
+    const product = ['contract', 'policy', 'gateway', 'worker', 'cli'].flatMap((workspace) =>
       Object.keys(packageOf(workspace).dependencies ?? {}),
     )
     const others = Object.keys({ ...root.devDependencies, ...root.optionalDependencies })
@@ -101,6 +104,21 @@ describe('the images', () => {
       for (const [, image] of images())
         expect(existsSync(join(image.root, 'app/node_modules', name))).toBe(false)
     }
+  })
+
+  test('score a file as a job on a cluster would', async () => {
+    const folder = join(batch.root, 'data')
+    await mkdir(folder)
+    await chmod(folder, 0o777)
+    await cp(join(ROOT, 'models'), join(batch.root, 'models'), { recursive: true })
+    await writeFile(join(folder, 'in.jsonl'), `${JSON.stringify(record)}\n`)
+    const flags = ['--models', '/models', '--model', 'churn', '--version', '1.0.0']
+    const files = ['--in', '/data/in.jsonl', '--out', '/data/out', '--shard-count', '1']
+    const inside = [...flags, ...files].map((word) => (word.startsWith('/') ? join(batch.root, word) : word))
+    const command = [...batch.command.slice(0, -1), ...inside]
+    const job = start({ ...batch, command }, { JOB_COMPLETION_INDEX: '0' })
+    expect([await job.exited(), job.output()]).toEqual([0, expect.stringContaining('1 rows scored')])
+    expect(existsSync(join(folder, 'out/_SUCCESS'))).toBe(true)
   })
 
   test('hold nothing of the other side', () => {
@@ -111,7 +129,7 @@ describe('the images', () => {
   })
 
   test('hold the libraries of ONNX Runtime for their own platform only', () => {
-    for (const image of [worker, standalone]) {
+    for (const image of [worker, standalone, batch]) {
       const libraries = join(image.root, 'app/node_modules/onnxruntime-node/bin/napi-v6')
       expect(readdirSync(libraries)).toEqual(['linux'])
       expect(readdirSync(join(libraries, 'linux'))).toEqual([process.arch])

@@ -8,10 +8,19 @@ import { points as pointsText } from '../words.ts'
  * The confidence sequence of one guardrail closing in: canary minus stable over time, with what is tolerated and what is to be
  * proven. Wholly above `tolerate` it is certain to be worse, wholly below `margin` certain to be fine.
  */
-export function GuardrailChart({ reading, points }: { reading: Reading; points: readonly ChartPoint[] }) {
+export function GuardrailChart({
+  reading,
+  points,
+}: {
+  reading: Reading
+  /** Undefined until they are read. */
+  points: readonly ChartPoint[] | undefined
+}) {
   const { tolerate, margin, metric } = reading
   const both = metric === 'score_distribution'
-  const known = points.flatMap(({ at, observed }) => (observed ? [{ at: new Date(at), ...observed }] : []))
+  const known = (points ?? []).flatMap(({ at, observed }) =>
+    observed ? [{ at: new Date(at), ...observed }] : [],
+  )
   const draw = useMemo(
     () => (width: number) => {
       const limit = 3 * margin
@@ -66,7 +75,8 @@ export function GuardrailChart({ reading, points }: { reading: Reading; points: 
     },
     [points, tolerate, margin],
   )
-  if (known.length === 0) return <div class="figure none">No difference is known yet.</div>
+  if (known.length === 0)
+    return <div class="figure none">{points === undefined ? 'Reading …' : 'No difference is known yet.'}</div>
   const { value, low, high } = known.at(-1)!
   return (
     <Figure

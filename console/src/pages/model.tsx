@@ -6,6 +6,8 @@ import { LatencyChart } from '../charts/latency.tsx'
 import { ScoresChart } from '../charts/scores.tsx'
 import { WeightsChart } from '../charts/weights.tsx'
 import { now } from '../live.ts'
+import { Meter } from '../meter.tsx'
+import { MirrorCard } from '../mirror.tsx'
 import { Chip, Failed, Loading, OutcomeChip, PhaseChip, Tabs, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
 import { Steps } from '../steps.tsx'
@@ -64,8 +66,8 @@ function Running({
   traffic: Traffic
   charts: Charts | undefined
 }) {
-  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, counts, waitsFor } =
-    rollout
+  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, waitsFor } = rollout
+  const judged = rollout.mirror?.comparisons.map((one) => ({ ...one, acts: true })) ?? readings
   return (
     <>
       <section class="card hero">
@@ -74,7 +76,7 @@ function Running({
             <PhaseChip kind={phase.kind} /> rollout {rollout.serial} · policy {policy.name} · started by{' '}
             {startedBy} {age(startedAt, now.value)} ago
           </p>
-          <p class="headline">{sentence(winning(rollout, readings))}</p>
+          <p class="headline">{sentence(winning(rollout, judged))}</p>
           {waitsFor && (
             <p class="next">
               <b>Next</b> {waitsFor}
@@ -90,45 +92,57 @@ function Running({
         <Actions traffic={traffic} />
       </section>
       <Steps rollout={rollout} />
-      <div class="grid">
-        {readings.map((reading) => (
-          <Guardrail key={reading.name} reading={reading} charts={charts} />
-        ))}
-      </div>
-      <div class="grid">
+      {rollout.mirror ? (
+        <MirrorCard mirror={rollout.mirror} canary={canary.version} stable={stable.version} />
+      ) : (
+        <div class="grid">
+          {readings.map((reading) => (
+            <Guardrail key={reading.name} reading={reading} charts={charts} />
+          ))}
+        </div>
+      )}
+      {rollout.mirror === null && <Live rollout={rollout} charts={charts} />}
+    </>
+  )
+}
+
+/** What live requests show. */
+function Live({ rollout, charts }: { rollout: Rollout; charts: Charts | undefined }) {
+  const { counts, weightPercent } = rollout
+  return (
+    <div class="grid">
+      <section class="card">
+        <h2>Errors</h2>
+        <ErrorsChart counts={counts} />
+        <p class="muted">
+          {count(counts.canary.errors)} of {count(counts.canary.requests)} requests at the canary,{' '}
+          {count(counts.stable.errors)} of {count(counts.stable.requests)} at stable
+        </p>
+      </section>
+      {charts?.latency && (
         <section class="card">
-          <h2>Errors</h2>
-          <ErrorsChart counts={counts} />
+          <h2>Latency</h2>
+          <LatencyChart latency={charts.latency} />
+        </section>
+      )}
+      {charts?.scores && (
+        <section class="card">
+          <h2>Scores</h2>
+          <ScoresChart scores={charts.scores} />
+        </section>
+      )}
+      {charts && charts.weights.length > 1 && (
+        <section class="card">
+          <h2>The canary's share</h2>
+          <WeightsChart weights={charts.weights} />
           <p class="muted">
-            {count(counts.canary.errors)} of {count(counts.canary.requests)} requests at the canary,{' '}
-            {count(counts.stable.errors)} of {count(counts.stable.requests)} at stable
+            configured {percent(weightPercent.canary.configured)}, seen{' '}
+            {weightPercent.canary.observed === null ? '–' : percent(weightPercent.canary.observed)} in the
+            last minute (dotted)
           </p>
         </section>
-        {charts?.latency && (
-          <section class="card">
-            <h2>Latency</h2>
-            <LatencyChart latency={charts.latency} />
-          </section>
-        )}
-        {charts?.scores && (
-          <section class="card">
-            <h2>Scores</h2>
-            <ScoresChart scores={charts.scores} />
-          </section>
-        )}
-        {charts && charts.weights.length > 1 && (
-          <section class="card">
-            <h2>The canary's share</h2>
-            <WeightsChart weights={charts.weights} />
-            <p class="muted">
-              configured {percent(weightPercent.canary.configured)}, seen{' '}
-              {weightPercent.canary.observed === null ? '–' : percent(weightPercent.canary.observed)} in the
-              last minute (dotted)
-            </p>
-          </section>
-        )}
-      </div>
-    </>
+      )}
+    </div>
   )
 }
 
@@ -145,7 +159,7 @@ function Guardrail({ reading, charts }: { reading: Reading; charts: Charts | und
     sentence: says,
   } = reading
   const { word, tone } = VERDICTS[verdict]
-  const series = charts?.comparisons.find((each) => each.name === name)?.points ?? []
+  const series = charts && (charts.comparisons.find((each) => each.name === name)?.points ?? [])
   return (
     <section class="card guardrail">
       <h2>
@@ -182,27 +196,6 @@ function Guardrail({ reading, charts }: { reading: Reading; charts: Charts | und
           ` · decided in about ${duration(secondsToDecide)}`}
       </p>
     </section>
-  )
-}
-
-/** How much of the evidence that is asked for is there: 1 is there. */
-function Meter({ label, tone, value }: { label: string; tone: 'good' | 'bad'; value: number }) {
-  const share = Math.max(0, Math.min(1, value))
-  return (
-    <div class="meter">
-      <span>{label}</span>
-      {/* biome-ignore lint/a11y/useSemanticElements: a meter element cannot be coloured in every browser */}
-      <div
-        role="meter"
-        aria-label={`evidence ${label}`}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={Math.round(share * 100)}
-      >
-        <i class={tone} style={{ width: `${share * 100}%` }} />
-      </div>
-      <span class="number">{Math.round(share * 100)} %</span>
-    </div>
   )
 }
 

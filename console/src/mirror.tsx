@@ -1,0 +1,51 @@
+import { Meter } from './meter.tsx'
+import { Chip } from './parts.tsx'
+import type { Mirror } from './views.ts'
+import { count, percent, title, VERDICTS } from './words.ts'
+
+/** What copies of requests show, while nobody gets the canary's answers. */
+export function MirrorCard({ mirror, canary, stable }: { mirror: Mirror; canary: string; stable: string }) {
+  const { pairs, floor, comparisons } = mirror
+  return (
+    <div class="grid">
+      <section class="card">
+        <h2>Answers to the same requests</h2>
+        <Differences name={`${canary} beside ${stable}`} agreement={pairs} />
+        <Differences name={`${stable} beside itself`} agreement={floor} />
+        <p class="muted">
+          {percent(mirror.percent)} of the requests are copied. Each input counts once, and clients get the
+          answers of {stable} alone.
+        </p>
+      </section>
+      {comparisons.map(({ name, verdict, rollback, promotion, worst, slowest }) => (
+        <section key={name} class="card guardrail">
+          <h2>
+            {title(name)} <Chip tone={VERDICTS[verdict].tone}>{VERDICTS[verdict].word}</Chip>
+          </h2>
+          <Meter label="to a rollback" tone="bad" value={rollback.log / rollback.threshold} />
+          {promotion.threshold > 0 && (
+            <Meter label="to its proof" tone="good" value={promotion.log / promotion.threshold} />
+          )}
+          <p class="muted">
+            most against it: {worst}; least proven: {slowest}
+          </p>
+        </section>
+      ))}
+    </div>
+  )
+}
+
+function Differences({
+  name,
+  agreement: { pairs, different },
+}: {
+  name: string
+  agreement: Mirror['pairs']
+}) {
+  return (
+    <p class="figure-words">
+      {name}: {pairs === 0 ? 'nothing compared yet' : <b>{percent((different / pairs) * 100)} differ</b>}
+      {pairs > 0 && ` (${count(different)} of ${count(pairs)})`}
+    </p>
+  )
+}

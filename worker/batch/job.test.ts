@@ -1,0 +1,348 @@
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
+import { parquetWriteBuffer } from 'hyparquet-writer'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type JobOptions, runJob } from './job.ts'
+import { WHOLE } from './shard.ts'
+
+const MODELS = fileURLToPath(new URL('../../models', import.meta.url))
+
+const GOOD = {
+  tenure_months: 14,
+  contract: 'month-to-month',
+  monthly_charges: 74.95,
+  total_charges: 1012.4,
+  payment_method: 'electronic-check',
+  internet_service: 'fiber',
+  support_calls: 2,
+  data_usage_gb: 212.5,
+  paperless_billing: true,
+}
+const NAMES = Object.keys(GOOD)
+type Row = Record<string, unknown>
+const rowsOf = (count: number): Row[] =>
+  Array.from({ length: count }, (_, i) => ({ customer_id: `c${i}`, ...GOOD, tenure_months: i % 100 }))
+const csv = (rows: readonly Row[], names: readonly string[] = ['customer_id', ...NAMES]) =>
+  `${[names, ...rows.map((row) => names.map((name) => row[name] ?? ''))].map((cells) => cells.join(',')).join('\n')}\n`
+const jsonl = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'coalmine-batch-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const inFolder = (name: string) => join(folder, name)
+function put(name: string, content: string | Uint8Array): string {
+  writeFileSync(inFolder(name), content)
+  return inFolder(name)
+}
+async function* nothing(): AsyncGenerator<Buffer> {}
+const run = (inputs: readonly string[], changes: Partial<JobOptions> = {}) =>
+  runJob(
+    {
+      ...{ modelsRoot: MODELS, model: 'churn', version: '1.0.0', inputs, out: inFolder('out') },
+      ...{ explain: false, maxErrorRate: 1, concurrency: 1, rowsPerPart: 10, resume: false },
+      ...{ shard: WHOLE, stdin: nothing() },
+      ...changes,
+    },
+    () => {},
+  )
+const written = (ending = '') =>
+  readdirSync(inFolder('out'))
+    .filter((name) => name.startsWith('part-') && name.endsWith(ending))
+    .toSorted()
+const scored = (): Row[] =>
+  written('.jsonl').flatMap((name) =>
+    readFileSync(join(inFolder('out'), name), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line)),
+  )
+const rejects = (): Row[] =>
+  readdirSync(join(inFolder('out'), 'rejects')).flatMap((name) =>
+    readFileSync(join(inFolder('out'), 'rejects', name), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  )
+const hashes = () =>
+  Object.fromEntries(
+    written().map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(inFolder('out'), name)))
+        .digest('hex'),
+    ]),
+  )
+const isDone = () => existsSync(join(inFolder('out'), '_SUCCESS'))
+
+describe('a file becomes parts', () => {
+  test('with what was passed on, the prediction, and by what it was made', async () => {
+    const summary = await run([put('in.jsonl', jsonl(rowsOf(25)))])
+    expect(summary).toMatchObject({ rows: 25, rejected: 0, parts: 3, resumedParts: 0, complete: true })
+    expect(written()).toEqual(['part-0000-00000.jsonl', 'part-0000-00001.jsonl', 'part-0000-00002.jsonl'])
+    const rows = scored()
+    expect(rows.map(({ customer_id }) => customer_id)).toEqual(
+      rowsOf(25).map(({ customer_id }) => customer_id),
+    )
+    const [first] = rows
+    expect(first).toMatchObject({
+      ...{ customer_id: 'c0', prediction: expect.stringMatching(/^(stay|churn)$/) },
+      ...{ model_name: 'churn', model_version: '1.0.0', prediction_id: `${summary.job}-0-1` },
+    })
+    expect(first!.score).toBe(first!.output_probabilities_1)
+    expect(isDone()).toBe(true)
+    const manifest = JSON.parse(readFileSync(join(inFolder('out'), '_manifest.json'), 'utf8'))
+    expect(manifest).toMatchObject({ rows: 25, rejected: 0 })
+    for (const { part, sha256 } of manifest.parts) expect(hashes()[`${part}.jsonl`]).toBe(sha256)
+  })
+
+  test('the same whatever it came as, and goes as', async () => {
+    const rows = rowsOf(12)
+    const columnData = ['customer_id', ...NAMES].map((name) => ({ name, data: rows.map((row) => row[name]) }))
+    const inputs = {
+      jsonl: put('in.jsonl', jsonl(rows)),
+      csv: put('in.csv', csv(rows)),
+      parquet: put(
+        'in.parquet',
+        new Uint8Array(
+          parquetWriteBuffer({
+            columnData: columnData.map((column) =>
+              typeof column.data[0] === 'number' && Number.isInteger(column.data[1])
+                ? { ...column, data: column.data.map((v) => BigInt(v as number)), type: 'INT64' as const }
+                : { ...column, data: column.data as never },
+            ),
+          }),
+        ),
+      ),
+    }
+    const scores: Record<string, unknown[]> = {}
+    for (const [name, input] of Object.entries(inputs)) {
+      await run([input], { format: 'jsonl', out: inFolder('out') })
+      scores[name] = scored().map(({ score }) => score)
+      rmSync(inFolder('out'), { recursive: true })
+    }
+    expect(scores.csv).toEqual(scores.jsonl)
+    expect(scores.parquet).toEqual(scores.jsonl)
+    await run([inputs.csv], { format: 'parquet' })
+    const file = await asyncBufferFromFile(join(inFolder('out'), 'part-0000-00000.parquet'))
+    const read = await parquetReadObjects({ file })
+    expect(read.map(({ score }) => score)).toEqual(scores.jsonl!.slice(0, 10))
+    expect(read[3]).toMatchObject({ customer_id: 'c3', tenure_months: 3n, paperless_billing: true })
+  })
+
+  test('of several files, in their order; only the columns that are named', async () => {
+    put('b.csv', csv(rowsOf(3)))
+    put('a.csv', csv(rowsOf(2)))
+    await run([inFolder('*.csv')], { format: 'jsonl', keys: ['customer_id'] })
+    expect(written()).toEqual(['part-0000-00000.jsonl', 'part-0001-00000.jsonl'])
+    expect(scored()).toHaveLength(5)
+    expect(Object.keys(scored()[0]!).slice(0, 2)).toEqual(['customer_id', 'prediction'])
+  })
+
+  test('with what each field contributed, which adds up', async () => {
+    await run([put('in.jsonl', jsonl(rowsOf(4)))], { explain: true, version: '1.1.0' })
+    for (const row of scored()) {
+      const shares = Object.entries(row).filter(([name]) => name.startsWith('shap_'))
+      expect(shares).toHaveLength(NAMES.length)
+      const logit = shares.reduce((sum, [, share]) => sum + (share as number), row.base_value as number)
+      expect(1 / (1 + Math.exp(-logit))).toBeCloseTo(row.score as number, 4)
+    }
+  })
+
+  test('from standard input', async () => {
+    async function* stdin() {
+      yield Buffer.from(csv(rowsOf(11)).slice(0, 40))
+      yield Buffer.from(csv(rowsOf(11)).slice(40))
+    }
+    expect(await run(['-'], { inputFormat: 'csv', format: 'jsonl', stdin: stdin() })).toMatchObject({
+      rows: 11,
+    })
+    expect(scored()).toHaveLength(11)
+  })
+
+  test.each([
+    ['csv', csv([])],
+    ['jsonl', ''],
+  ])('without rows: a part without rows (%s)', async (ending, content) => {
+    expect(await run([put(`in.${ending}`, content)])).toMatchObject({ rows: 0, parts: 1, complete: true })
+    expect(written()).toEqual([`part-0000-00000.${ending}`])
+  })
+
+  test('with a byte order mark, CR LF and an extra column', async () => {
+    const text = csv(rowsOf(3), ['customer_id', ...NAMES]).replaceAll('\n', '\r\n')
+    await run([put('in.csv', `\ufeff${text}`)], { format: 'jsonl' })
+    expect(scored().map(({ customer_id }) => customer_id)).toEqual(['c0', 'c1', 'c2'])
+  })
+})
+
+describe('a row that breaks the contract', () => {
+  test('is told with its number and everything that is wrong, and hurts no other', async () => {
+    const rows = rowsOf(15)
+    rows[12] = { ...rows[12], tenure_months: 500, contract: 'weekly' }
+    const input = put('in.csv', csv(rows))
+    expect(await run([input], { format: 'jsonl' })).toMatchObject({ rows: 15, rejected: 1, complete: true })
+    expect(scored()).toHaveLength(14)
+    expect(rejects()).toEqual([
+      {
+        file: input,
+        row_number: 13,
+        problems: [
+          { field: 'tenure_months', type: 'out_of_range', message: expect.stringContaining('120') },
+          { field: 'contract', type: 'not_in_enum', message: expect.stringContaining('one-year') },
+        ],
+        raw: expect.objectContaining({ customer_id: 'c12', tenure_months: 500, contract: 'weekly' }),
+      },
+    ])
+  })
+
+  test.each([
+    ['no JSON', '{"tenure_months": \n', 'unreadable', /^not JSON/],
+    ['no object', '[1]\n', 'unreadable', /expected a JSON object/],
+    ['text for a number', jsonl([{ ...GOOD, support_calls: '2' }]), 'wrong_type', /support_calls/],
+    [
+      'a fraction for a whole number',
+      jsonl([{ ...GOOD, support_calls: 2.5 }]),
+      'wrong_type',
+      /support_calls/,
+    ],
+    ['a field too few', jsonl([{ ...GOOD, contract: undefined }]), 'missing', /contract/],
+  ])('%s', async (_, line, type, message) => {
+    await run([put('in.jsonl', jsonl(rowsOf(2)) + line)])
+    expect(rejects()).toMatchObject([
+      { row_number: 3, problems: [{ type, message: expect.stringMatching(message) }] },
+    ])
+  })
+
+  test('a line of another length, or of bytes that are no UTF-8', async () => {
+    const bytes = Buffer.concat([
+      Buffer.from(`${csv(rowsOf(1))}1,2\n`),
+      Buffer.from(csv(rowsOf(2)).split('\n')[2]!),
+      Buffer.from([0x0a]),
+    ])
+    bytes[bytes.length - 30] = 0xff
+    await run([put('in.csv', bytes)], { format: 'jsonl' })
+    expect(rejects().map(({ row_number }) => row_number)).toEqual([2, 3])
+  })
+
+  test('too many of them fail the job, and what was scored stays', async () => {
+    const input = put('in.jsonl', jsonl([...rowsOf(8), {}, {}]))
+    await expect(run([input], { maxErrorRate: 0.1 })).rejects.toThrow(
+      '2 of 10 rows were rejected, more than --max-error-rate 0.1',
+    )
+    expect(isDone()).toBe(false)
+    expect(scored()).toHaveLength(8)
+  })
+})
+
+describe('what can never be is refused before the first row, and for good', () => {
+  const names = ['customer_id', ...NAMES]
+  test.each([
+    [
+      'a column that is missing',
+      () =>
+        put(
+          'in.csv',
+          csv(
+            rowsOf(1),
+            names.filter((n) => n !== 'contract'),
+          ),
+        ),
+      /expected the column "contract"/,
+    ],
+    [
+      'a column that is misspelt',
+      () =>
+        put(
+          'in.csv',
+          csv(
+            rowsOf(1),
+            names.map((n) => (n === 'contract' ? 'contrct' : n)),
+          ),
+        ),
+      /"contract", did you mean "contrct"\?/,
+    ],
+    [
+      'a column twice',
+      () => put('in.csv', csv([], [...names, 'contract'])),
+      /two columns are called "contract"/,
+    ],
+    [
+      'a column with a name of ours',
+      () => put('in.csv', csv([], [...names, 'score'])),
+      /a column "score", which is one that the output adds/,
+    ],
+    ['an empty file', () => put('in.csv', ''), /expected the columns/],
+    ['another separator', () => put('in.csv', csv([]).replaceAll(',', ';')), /separated by commas/],
+    ['a file that is no Parquet', () => put('in.parquet', 'PAR0'), /not a Parquet file/],
+    ['no file', () => inFolder('nowhere*.csv'), /expected a file, a folder or a pattern/],
+    ['a name without a format', () => put('in.txt', ''), /--in-format/],
+  ])('%s', async (_, input, message) => {
+    const failed = run([input()])
+    await expect(failed).rejects.toThrow(message)
+    await expect(failed).rejects.toMatchObject({ permanent: true })
+  })
+
+  test('a version that there is not', async () => {
+    await expect(run([put('in.csv', csv([]))], { version: '9.9.9' })).rejects.toMatchObject({
+      permanent: true,
+    })
+  })
+})
+
+describe('a job that was interrupted', () => {
+  test('goes on with what is not done, and ends as if it had not been', async () => {
+    const input = put('in.csv', csv(rowsOf(45)))
+    await run([input], { format: 'jsonl' })
+    const whole = hashes()
+    const out = inFolder('out')
+    // As a machine leaves it that ends at the worst moment: parts without a line, half a line, half a part.
+    const checkpoint = join(out, '_checkpoint.jsonl')
+    const lines = readFileSync(checkpoint, 'utf8').trim().split('\n')
+    writeFileSync(checkpoint, `${lines.slice(0, 3).join('\n')}\n${lines[3]!.slice(0, 20)}`)
+    truncateSync(join(out, 'part-0000-00001.jsonl'), 10)
+    rmSync(join(out, 'part-0000-00004.jsonl'))
+    rmSync(join(out, '_SUCCESS'))
+    expect(await run([input], { format: 'jsonl', resume: true })).toMatchObject({
+      ...{ rows: 45, parts: 5, resumedParts: 2, complete: true },
+    })
+    expect(hashes()).toEqual(whole)
+    expect(await run([input], { format: 'jsonl', resume: true })).toMatchObject({ resumedParts: 5 })
+  })
+
+  test('is not begun anew over it, nor gone on with by another input', async () => {
+    const input = put('in.csv', csv(rowsOf(5)))
+    await run([input])
+    await expect(run([input])).rejects.toThrow(/there is a job already; go on with it by --resume/)
+    put('in.csv', csv(rowsOf(6)))
+    await expect(run([input], { resume: true })).rejects.toThrow(/another job is there: its input was/)
+    await expect(run([input], { resume: true, explain: true })).rejects.toThrow(/another job is there/)
+  })
+
+  test('--resume begins where nothing is there: what starts a job again and again need not know', async () => {
+    expect(await run([put('in.csv', csv(rowsOf(5)))], { resume: true })).toMatchObject({ complete: true })
+  })
+})
+
+test('shards share a job, and the last one says that it is done', async () => {
+  const input = put('in.jsonl', jsonl(rowsOf(45)))
+  const shard = (index: number) => run([input], { shard: { index, count: 2 }, resume: true })
+  expect(await shard(1)).toMatchObject({ parts: 2, complete: false })
+  expect(isDone()).toBe(false)
+  expect(await shard(0)).toMatchObject({ parts: 3, complete: true })
+  expect(scored()).toHaveLength(45)
+  expect(new Set(scored().map(({ prediction_id }) => prediction_id)).size).toBe(45)
+})

@@ -1,0 +1,138 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetRead,
+  type SchemaElement,
+} from 'hyparquet'
+import { compressors } from 'hyparquet-compressors'
+import { permanent } from './batch-error.ts'
+import type { Passed, Table } from './table.ts'
+
+/** Bytes of one file that its reader keeps: neighbours among the parts lie in the same row group. */
+const KEPT_BYTES_MAX = 128 * 1024 * 1024
+
+/** A Parquet file that is open. */
+export class ParquetFile {
+  readonly path: string
+  readonly metadata: FileMetaData
+  readonly #file: FileHandle
+  readonly #buffer: AsyncBuffer
+
+  private constructor(path: string, file: FileHandle, buffer: AsyncBuffer, metadata: FileMetaData) {
+    this.path = path
+    this.#file = file
+    this.#buffer = buffer
+    this.metadata = metadata
+  }
+
+  /** Rejects with a BatchError for what is no Parquet file. */
+  static async open(path: string): Promise<ParquetFile> {
+    const file = await open(path)
+    try {
+      const buffer = bufferOf(file, (await file.stat()).size)
+      return new ParquetFile(path, file, buffer, await parquetMetadataAsync(buffer))
+    } catch (error) {
+      await file.close()
+      throw permanent(`${path}: not a Parquet file: ${(error as Error).message}`)
+    }
+  }
+
+  get rows(): number {
+    return Number(this.metadata.num_rows)
+  }
+
+  /** Columns at the top, in the order of the file. */
+  get columns(): Passed[] {
+    const { schema } = this.metadata
+    const columns: Passed[] = []
+    for (let at = 1; at < schema.length; at += sizeOf(schema, at))
+      columns.push({ name: schema[at]!.name, type: typeOf(schema[at]!) })
+    return columns
+  }
+
+  async table(names: readonly string[], rowStart: number, rowEnd: number): Promise<Table> {
+    const rows = rowEnd - rowStart
+    const here = new Set(this.columns.map(({ name }) => name))
+    const columns = new Map<string, unknown[]>(
+      names.map((name) => [name, new Array(here.has(name) ? rows : 0).fill(undefined)]),
+    )
+    const wanted = names.filter((name) => here.has(name))
+    if (rows > 0 && wanted.length > 0)
+      await parquetRead({
+        ...{ file: this.#buffer, metadata: this.metadata, compressors, columns: wanted, rowStart, rowEnd },
+        onChunk: ({ columnName, columnData, rowStart: first }) => {
+          const column = columns.get(columnName)!
+          const from = Math.max(0, rowStart - first)
+          const to = Math.min(columnData.length, rowEnd - first)
+          for (let i = from; i < to; i++) column[first + i - rowStart] = plain(columnData[i])
+        },
+      })
+    return { rows, columns, broken: new Map() }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** As JSON would have said it: Parquet's int64 is a bigint, and pandas writes NaN for null. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  return typeof value === 'number' && Number.isNaN(value) ? null : value
+}
+
+/** How many elements of the schema a column takes, with those inside it. */
+function sizeOf(schema: readonly SchemaElement[], at: number): number {
+  let size = 1
+  for (let child = 0; child < (schema[at]!.num_children ?? 0); child++) size += sizeOf(schema, at + size)
+  return size
+}
+
+function typeOf({ type, logical_type, converted_type, num_children }: SchemaElement): Passed['type'] {
+  if (num_children) return 'json'
+  const isText = logical_type?.type === 'STRING' || converted_type === 'UTF8' || converted_type === 'ENUM'
+  if (isText) return 'string'
+  const isInteger = logical_type === undefined || logical_type.type === 'INTEGER'
+  if (converted_type?.startsWith('TIME') || converted_type === 'DATE' || converted_type === 'DECIMAL')
+    return 'json'
+  switch (type) {
+    case 'BOOLEAN':
+      return 'bool'
+    case 'INT32':
+      return isInteger ? 'int32' : 'json'
+    case 'INT64':
+      return isInteger ? 'int64' : 'json'
+    case 'FLOAT':
+      return 'float32'
+    case 'DOUBLE':
+      return 'float64'
+    default:
+      return type === 'BYTE_ARRAY' && logical_type === undefined ? 'string' : 'json'
+  }
+}
+
+function bufferOf(file: FileHandle, byteLength: number): AsyncBuffer {
+  const kept = new Map<string, ArrayBuffer>()
+  let bytes = 0
+  return {
+    byteLength,
+    async slice(start, end = byteLength) {
+      const key = `${start} ${end}`
+      const known = kept.get(key)
+      if (known !== undefined) return known
+      const buffer = new ArrayBuffer(end - start)
+      await file.read(new Uint8Array(buffer), 0, end - start, start)
+      if (bytes + buffer.byteLength > KEPT_BYTES_MAX) {
+        kept.clear()
+        bytes = 0
+      }
+      if (buffer.byteLength <= KEPT_BYTES_MAX) {
+        kept.set(key, buffer)
+        bytes += buffer.byteLength
+      }
+      return buffer
+    },
+  }
+}

@@ -31,7 +31,7 @@ def numeric(values: np.ndarray) -> dict:
         "std": short(present.std()),
         "quantiles": {"probabilities": PROBABILITIES,
                       "values": [short(v) for v in np.quantile(present, PROBABILITIES)]},
-        "bins": bins(present, FEATURE_BINS),
+        "bins": bins(present, FEATURE_BINS, least=0.5),
     }
 
 
@@ -64,14 +64,19 @@ def features(table: pd.DataFrame, fields: list[dict]) -> dict:
     return result
 
 
-def bins(values: np.ndarray, wanted_bins: int, same: float = 0) -> dict:
+def bins(values: np.ndarray, wanted_bins: int, same: float = 0, least: float = 0) -> dict:
     """Bins of (nearly) equal probability. An edge never coincides with a value: it lies midway between two that are
-    more than `same` apart, so that the shares are exact also for numbers of which many are equal."""
+    more than `same` apart, so that the shares are exact also for numbers of which many are equal. A bin of less than
+    `least` of what it should hold, as there is beside a value that many have, goes to its neighbour."""
     ordered = np.sort(values)
     gaps = np.flatnonzero(np.diff(ordered) > same)  # gap i lies between ordered[i] and ordered[i + 1]
     below = gaps + 1
     wanted = np.arange(1, wanted_bins) * len(ordered) / wanted_bins
-    chosen = sorted({int(gaps[np.argmin(np.abs(below - w))]) for w in wanted})
+    chosen = []
+    for gap in sorted({int(gaps[np.argmin(np.abs(below - w))]) for w in wanted}):
+        enough = least * len(ordered) / wanted_bins
+        if gap + 1 - (chosen[-1] + 1 if chosen else 0) >= enough and len(ordered) - gap - 1 >= enough:
+            chosen.append(gap)
     edges = [short((ordered[g] + ordered[g + 1]) / 2) for g in chosen]
     counts = np.diff([0, *[g + 1 for g in chosen], len(ordered)])
     assert all(a < b for a, b in zip(edges, edges[1:]))

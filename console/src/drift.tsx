@@ -66,6 +66,9 @@ function ComparisonCard({
   )
 }
 
+/** Just below nothing is nothing. */
+const index = (psi: number) => psi.toFixed(2).replace('-0.00', '0.00')
+
 function SeriesFigure({ series, beside }: { series: DriftSeries; beside: string }) {
   const { kind, name, verdict, because, psi, records, missing, unseen } = series
   const { word, tone } = DRIFT_VERDICTS[verdict]
@@ -78,7 +81,7 @@ function SeriesFigure({ series, beside }: { series: DriftSeries; beside: string 
       <p class="muted">
         {because.length > 0
           ? because.join('; ')
-          : `PSI ${psi === null ? '–' : psi.toFixed(2)}, ${count(records.live)} records`}
+          : `PSI ${psi === null ? '–' : index(psi)}, ${count(records.live)} records`}
         {because.length === 0 &&
           missing.live > 0 &&
           `, missing ${percent(missing.live * 100)} (${beside} ${percent(missing.against * 100)})`}

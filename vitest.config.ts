@@ -15,6 +15,7 @@ export default defineConfig({
             'test/containers/**',
             'test/console/**',
             'test/dashboards/**',
+            'test/mlflow/**',
             '**/node_modules/**',
           ],
         },
@@ -45,6 +46,14 @@ export default defineConfig({
           include: ['test/dashboards/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'mlflow',
+          include: ['test/mlflow/**/*.test.ts'],
+          testTimeout: 120_000,
         },
       },
       {

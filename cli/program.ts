@@ -4,6 +4,7 @@ import { modelCommand } from './commands/model.ts'
 import { policyCommand } from './commands/policy.ts'
 import { recordCommands } from './commands/record.ts'
 import { planCommand, rolloutCommand } from './commands/rollout.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { stateCommand } from './commands/state.ts'
 import { statusCommand } from './commands/status.ts'
 import { trafficCommands } from './commands/traffic.ts'
@@ -17,6 +18,7 @@ const COMMANDS = [
   trafficCommands,
   recordCommands,
   policyCommand,
+  simulateCommand,
   modelCommand,
   batchCommand,
   stateCommand,
@@ -24,7 +26,7 @@ const COMMANDS = [
 
 const AFTER = `
 The gateway is the one at COALMINE_URL (default ${DEFAULT_URL}, its admin address), with the token in COALMINE_TOKEN where
-it asks for one. policy, model, batch and state need no gateway.
+it asks for one. policy, simulate, model, batch and state need no gateway.
 
 Exit codes: 0 done, 1 refused or not good, 2 the command line is at fault, 3 no gateway answers, 4 somebody else was faster.
 batch has its own: 0 done, 2 done with rejected rows, 1 failed, 42 failed for good, the command line included.

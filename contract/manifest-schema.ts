@@ -88,6 +88,25 @@ export const manifestSchema = z.strictObject({
       gitCommit: text.optional(),
       trainedAt: text.optional(),
       framework: text.optional(),
+      /** Where it was imported from. */
+      mlflow: z
+        .strictObject({
+          model: text,
+          version: text,
+          alias: text.optional(),
+          experimentId: text.optional(),
+          mlflowVersion: text.optional(),
+          /** As they were logged; text, as MLflow keeps parameters. */
+          params: z.record(z.string(), z.string()),
+          metrics: z.record(z.string(), z.number()),
+          datasets: z.array(
+            z.strictObject({ name: text, digest: text, source: text.optional(), context: text.optional() }),
+          ),
+          /** Every file that was fetched. */
+          artifacts: z.array(z.strictObject({ path: text, bytes: z.int().min(0), sha256 })),
+          importedAt: text,
+        })
+        .optional(),
     })
     .optional(),
 })

@@ -6,15 +6,17 @@ import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
 import { CommandError } from '../exit-code.ts'
+import { parseModelUri } from '../mlflow/model-uri.ts'
+import { TrackingClient } from '../mlflow/tracking-client.ts'
 import { paint } from '../text.ts'
 
 const WORKER = fileURLToPath(new URL('../../worker/main.ts', import.meta.url))
 const READY_FD = 3
 
 export function modelCommand(program: Command, context: Context): void {
-  program
-    .command('model')
-    .summary('check versions; needs no gateway')
+  const model = program.command('model').summary('check and import versions; needs no gateway')
+  importCommand(model, context)
+  model
     .command('verify')
     .summary('is a version complete, unchanged, and does it answer as its training framework did?')
     .description(
@@ -38,6 +40,46 @@ export function modelCommand(program: Command, context: Context): void {
         `${paint('green', '✔')} ${model} ${version} is good: ${digest}`,
       ])
     })
+}
+
+function importCommand(model: Command, context: Context): void {
+  model
+    .command('import')
+    .summary('a version from a registry into the models folder')
+    .command('mlflow')
+    .summary('a registered version of an MLflow server')
+    .description(
+      'Fetches the ONNX file of a registered version, drafts its manifest from the file and the signature, notes run, parameters, metrics and data in its provenance, and checks in a worker that it can be served, before it is there. Credentials: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.',
+    )
+    .argument('<uri>', 'models:/NAME/VERSION, or models:/NAME@ALIAS')
+    .option('--tracking-uri <uri>', 'of the server (or MLFLOW_TRACKING_URI)')
+    .option('--models <folder>', 'where versions lie', 'models')
+    .option('--name <name>', 'of the model here')
+    .option('--version <version>', 'here; the number in the registry unless said')
+    .addHelpText(
+      'after',
+      '\nExample:\n  coalmine model import mlflow models:/churn@champion --tracking-uri http://127.0.0.1:5000',
+    )
+    .action(async (uri: string, flags: ImportFlags, command: Command) => {
+      // Here, as the other commands have no use for ONNX Runtime.
+      const { importModel } = await import('../mlflow/import-model.ts')
+      const client = new TrackingClient(flags.trackingUri, process.env)
+      const imported = await importModel(client, parseModelUri(uri), {
+        ...{ modelsFolder: flags.models, name: flags.name, version: flags.version },
+        fault: unreadiness,
+      })
+      context.print(command, imported, () => [
+        `${paint('green', '✔')} ${imported.model} ${imported.version} is in ${imported.folder}`,
+        ...imported.notes.map((note) => paint('yellow', `note: ${note}`)),
+      ])
+    })
+}
+
+interface ImportFlags {
+  trackingUri?: string
+  models: string
+  name?: string
+  version?: string
 }
 
 /** Why a worker would not serve it; undefined when it would. */

@@ -70,6 +70,17 @@ describe('what workers say adds up', () => {
   })
 })
 
+test('a version that went is forgotten a day after its last record, one that is served never', () => {
+  const books = new DriftBooks()
+  const DAY_MS = 24 * 60 * 60_000
+  for (const counts of [said('x', 0, 0), said('x', 4, 0)]) books.add(of('a'), counts, 0)
+  const served = [{ id: 'b', version: '1.1.0' }]
+  books.keep(served, '1.1.0', DAY_MS)
+  expect(total(books)).toEqual([4, 0])
+  books.keep(served, '1.1.0', DAY_MS + 1)
+  expect(books.books()).toEqual([])
+})
+
 describe('what a worker is to count in', () => {
   const reference = (edges: number[]) => ({
     rows: 1000,
@@ -90,6 +101,14 @@ describe('what a worker is to count in', () => {
     books.learn('1.0.0', 'sha256:0', CHURN, reference([40]))
     expect(books.wanted('1.1.0', '1.0.0').map(({ bins }) => bins)).toEqual(['1.1.0', '1.0.0'])
     expect(books.wanted('1.0.0', '1.0.0').map(({ bins }) => bins)).toEqual(['1.0.0'])
+  })
+
+  test('is kept for as long as it is that, however little comes', () => {
+    const books = new DriftBooks()
+    books.learn('1.0.0', 'sha256:0', CHURN, reference([30]))
+    books.add(of('a'), said('x', 0, 0), 0)
+    books.keep([{ id: 'a', version: '1.0.0' }], '1.0.0', 1e12)
+    expect(books.books()).toHaveLength(1)
   })
 
   test('is nothing where training says nothing', () => {

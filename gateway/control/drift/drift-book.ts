@@ -82,15 +82,25 @@ export class DriftBooks {
     this.#said.set(endpoint, said)
     const before = said.get(key)
     said.set(key, { since, counts })
-    const book = this.#book(version, bins, id, counts.length)
+    const book = this.#book(version, bins, id, () => new RecentCounts(counts.length, nowMs))
     if (before?.since !== since) return
     const grown = counts.map((count, i) => count - before.counts[i]!)
     if (grown.every((count) => count >= 0)) book.counts.add(grown, nowMs)
   }
 
-  /** Endpoints that are gone are forgotten; what they counted stays. */
-  keep(endpoints: ReadonlySet<string>): void {
-    for (const endpoint of this.#said.keys()) if (!endpoints.has(endpoint)) this.#said.delete(endpoint)
+  /** Endpoints that are gone are forgotten; what they counted stays for as long as it is looked back at. */
+  keep(
+    endpoints: readonly { id: string; version: string }[],
+    stable: string | undefined,
+    nowMs: number,
+  ): void {
+    const present = new Set(endpoints.map(({ id }) => id))
+    for (const endpoint of this.#said.keys()) if (!present.has(endpoint)) this.#said.delete(endpoint)
+    const versions = new Set(endpoints.map(({ version }) => version))
+    for (const [key, { version, bins, counts }] of this.#books) {
+      const inUse = versions.has(version) && this.wanted(version, stable).some((one) => one.bins === bins)
+      if (!inUse && counts.isPast(nowMs)) this.#books.delete(key)
+    }
   }
 
   book(version: string, bins: string): Book | undefined {
@@ -101,11 +111,11 @@ export class DriftBooks {
     return [...this.#books.values()]
   }
 
-  #book(version: string, bins: string, id: string, length: number): Book {
+  #book(version: string, bins: string, id: string, begin: () => RecentCounts): Book {
     const known = this.book(version, bins)
     // Bins change with a version's bytes alone, which they never should.
     if (known?.layoutId === id) return known
-    const fresh = { version, bins, layoutId: id, counts: new RecentCounts(length) }
+    const fresh = { version, bins, layoutId: id, counts: begin() }
     this.#books.set(keyOf(version, bins), fresh)
     return fresh
   }

@@ -77,7 +77,7 @@ export class DriftWatch {
         this.#again(endpoint)
         if (endpoint.healthy) turns.push(this.#turn(model, endpoint))
       }
-      this.#books(model).keep(new Set(endpoints.map(({ id }) => id)))
+      this.#books(model).keep(endpoints, this.#world.stable(model), this.#world.nowMs())
     }
     for (const [id, { dispatcher }] of this.#asked) {
       if (present.has(id)) continue

@@ -6,7 +6,7 @@ const MINUTE = 60_000
 const START = 1_700_000_000_000
 
 test('the last hour has what came in it, the total everything', () => {
-  const counts = new RecentCounts(2)
+  const counts = new RecentCounts(2, START)
   counts.add([5, 1], START)
   counts.add([7, 0], START + 90 * MINUTE)
   const now = START + 100 * MINUTE
@@ -21,7 +21,11 @@ test('merging is addition: in however many parts and orders counts come, the sum
   fc.assert(
     fc.property(parts, fc.nat(24 * 60), (added, window) => {
       const inOrder = added.toSorted(([, a], [, b]) => a - b)
-      const [whole, one, other] = [new RecentCounts(3), new RecentCounts(3), new RecentCounts(3)]
+      const [whole, one, other] = [1, 2, 3].map(() => new RecentCounts(3, START)) as [
+        RecentCounts,
+        RecentCounts,
+        RecentCounts,
+      ]
       for (const [i, [counts, minute]] of inOrder.entries()) {
         whole.add(counts, START + minute * MINUTE)
         ;(i % 2 === 0 ? one : other).add(counts, START + minute * MINUTE)

@@ -12,9 +12,17 @@ interface Slice {
 export class RecentCounts {
   readonly total: Float64Array
   #slices: Slice[] = []
+  /** When anything came last. */
+  #lastMs: number
 
-  constructor(length: number) {
+  constructor(length: number, nowMs: number) {
     this.total = new Float64Array(length)
+    this.#lastMs = nowMs
+  }
+
+  /** Nothing of it is looked back at any more. */
+  isPast(nowMs: number): boolean {
+    return nowMs - this.#lastMs > KEPT_MS
   }
 
   add(counts: readonly number[], nowMs: number): void {
@@ -24,6 +32,7 @@ export class RecentCounts {
       this.#slices = this.#slices.filter((slice) => slice.fromMs > nowMs - KEPT_MS - SLICE_MS)
       this.#slices.push({ fromMs, counts: new Float64Array(this.total.length) })
     }
+    this.#lastMs = nowMs
     addInto(this.total, counts)
     addInto(this.#slices.at(-1)!.counts, counts)
   }

@@ -4,6 +4,7 @@ import { batch } from './batch.ts'
 import { children } from './children.ts'
 import { consoles } from './consoles.ts'
 import { decisions } from './decisions.ts'
+import { drift } from './drift.ts'
 import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
 import { failures } from './failures.ts'
@@ -57,6 +58,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   explain,
   mirror,
   recording,
+  drift,
   feedback,
   rollbacks,
   ticks,

@@ -45,7 +45,7 @@ export function parseInferRequest(json: unknown, manifest: Manifest, maxRows = D
   optional(json, 'parameters', isObject, 'an object', problems)
   const outputs = requestedOutputs(json, manifest, problems)
   const { tensors, rows } = inputTensors(json, manifest, maxRows, problems)
-  if (problems.length > 0) throw brokenContract(problems)
+  if (problems.length > 0) throw brokenContract(problems, ({ loc }) => tensorNamed(json, loc))
   return {
     ...(id === undefined ? {} : { id }),
     rows,
@@ -151,6 +151,14 @@ function inputTensors(
     addProblem(problems, ['body', 'inputs'], 'too_few', 'inputs: expected at least one row, got none')
   if (problems.length > 0) return none
   return { rows: rows!, tensors: parsed.map((tensor, i) => tensor ?? rules[i]!.nulls(rows!)) }
+}
+
+/** The name of the tensor that a problem lies in. */
+function tensorNamed(json: Record<string, unknown>, [, key, i]: Loc): unknown {
+  const tensors = own(json, 'inputs')
+  const tensor: unknown =
+    key === 'inputs' && typeof i === 'number' && Array.isArray(tensors) ? tensors[i] : undefined
+  return isObject(tensor) ? own(tensor, 'name') : undefined
 }
 
 /** Beyond the contract's inputs twice over, a request is not answered tensor by tensor. */

@@ -65,7 +65,7 @@ export function parsePredict(
       `instances: expected a list of records, got ${found(instances)}`,
       instances,
     )
-  if (problems.length > 0) throw brokenContract(problems)
+  if (problems.length > 0) throw brokenContract(problems, ({ loc }) => loc[3])
   return { records: instances as Record<string, unknown>[] }
 }
 

@@ -66,22 +66,32 @@ export function addProblem(
   }
 }
 
+export type FieldOf = (problem: Problem) => unknown
+
 /** A client's request that cannot be served; `message` is the `error` string on the wire. */
 export class ContractError extends Error {
   readonly status: 400 | 404 | 413 | 422
   readonly problems: Problem[]
+  /** The model's field that a problem is with, as the request names it; undefined where it is with none. */
+  readonly fieldOf: FieldOf
 
-  constructor(status: 400 | 404 | 413 | 422, message: string, problems: Problem[] = []) {
+  constructor(
+    status: 400 | 404 | 413 | 422,
+    message: string,
+    problems: Problem[] = [],
+    fieldOf: FieldOf = () => undefined,
+  ) {
     super(message)
     this.name = 'ContractError'
     this.status = status
     this.problems = problems
+    this.fieldOf = fieldOf
   }
 }
 
 /** The 422 for a request whose JSON is well formed and breaks the contract. */
-export function brokenContract(problems: Problem[]): ContractError {
-  return new ContractError(422, summary(problems), problems)
+export function brokenContract(problems: Problem[], fieldOf?: FieldOf): ContractError {
+  return new ContractError(422, summary(problems), problems, fieldOf)
 }
 
 /** The JSON body that answers a ContractError. */

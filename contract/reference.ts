@@ -2,6 +2,18 @@ import { z } from 'zod'
 
 const share = z.number().min(0).max(1)
 
+const bins = {
+  /** Strictly ascending; n edges make n + 1 bins, of which the i-th holds what is at or above edge i - 1 and below edge i. */
+  edges: z
+    .array(z.number())
+    .max(63)
+    .refine((edges) => ascending(edges, true), 'strictly ascending edges'),
+  /** Of the rows that have a value. */
+  shares: z.array(share).refine((shares) => Math.abs(sum(shares) - 1) < 1e-3, 'shares that sum to 1'),
+}
+const eachEdge = ({ edges, shares }: { edges: number[]; shares: number[] }) =>
+  shares.length === edges.length + 1
+
 const numeric = z.strictObject({
   kind: z.literal('numeric'),
   /** Share of rows without a value. */
@@ -18,6 +30,8 @@ const numeric = z.strictObject({
       ({ probabilities, values }) => ascending(probabilities, true) && ascending(values, false),
       'ascending order',
     ),
+  /** What live values are counted in; without them how far a number has drifted cannot be said. */
+  bins: z.strictObject(bins).refine(eachEdge, 'one share more than edges').optional(),
 })
 
 const categorical = z.strictObject({
@@ -28,17 +42,8 @@ const categorical = z.strictObject({
 })
 
 const score = z
-  .strictObject({
-    /** Strictly ascending; n edges make n + 1 bins. */
-    edges: z
-      .array(z.number())
-      .max(63)
-      .refine((edges) => ascending(edges, true), 'strictly ascending edges'),
-    shares: z.array(share).refine((shares) => Math.abs(sum(shares) - 1) < 1e-3, 'shares that sum to 1'),
-    mean: z.number().optional(),
-    std: z.number().min(0).optional(),
-  })
-  .refine(({ edges, shares }) => shares.length === edges.length + 1, 'one share more than edges')
+  .strictObject({ ...bins, mean: z.number().optional(), std: z.number().min(0).optional() })
+  .refine(eachEdge, 'one share more than edges')
 
 const reference = z.strictObject({
   /** Training rows that the summaries are of. */

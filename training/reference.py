@@ -10,6 +10,8 @@ import pandas as pd
 
 PROBABILITIES = [0, 0.01, 0.05, *[round(0.1 * i, 1) for i in range(1, 10)], 0.95, 0.99, 1]
 BINS = 64
+#: Of a number among the features: deciles, as the population stability index is read.
+FEATURE_BINS = 10
 #: Scores closer than this count as one: the served float32 score may differ from this one in its last bits.
 SAME_SCORE = 2e-6
 
@@ -29,6 +31,7 @@ def numeric(values: np.ndarray) -> dict:
         "std": short(present.std()),
         "quantiles": {"probabilities": PROBABILITIES,
                       "values": [short(v) for v in np.quantile(present, PROBABILITIES)]},
+        "bins": bins(present, FEATURE_BINS, least=0.5),
     }
 
 
@@ -61,19 +64,28 @@ def features(table: pd.DataFrame, fields: list[dict]) -> dict:
     return result
 
 
-def score(scores: np.ndarray) -> dict:
-    """Bins of (nearly) equal probability. An edge never coincides with a score: it lies midway between two."""
-    ordered = np.sort(scores)
-    gaps = np.flatnonzero(np.diff(ordered) > SAME_SCORE)  # gap i lies between ordered[i] and ordered[i + 1]
+def bins(values: np.ndarray, wanted_bins: int, same: float = 0, least: float = 0) -> dict:
+    """Bins of (nearly) equal probability. An edge never coincides with a value: it lies midway between two that are
+    more than `same` apart, so that the shares are exact also for numbers of which many are equal. A bin of less than
+    `least` of what it should hold, as there is beside a value that many have, goes to its neighbour."""
+    ordered = np.sort(values)
+    gaps = np.flatnonzero(np.diff(ordered) > same)  # gap i lies between ordered[i] and ordered[i + 1]
     below = gaps + 1
-    wanted = np.arange(1, BINS) * len(ordered) / BINS
-    chosen = sorted({int(gaps[np.argmin(np.abs(below - w))]) for w in wanted})
+    wanted = np.arange(1, wanted_bins) * len(ordered) / wanted_bins
+    chosen = []
+    for gap in sorted({int(gaps[np.argmin(np.abs(below - w))]) for w in wanted}):
+        enough = least * len(ordered) / wanted_bins
+        if gap + 1 - (chosen[-1] + 1 if chosen else 0) >= enough and len(ordered) - gap - 1 >= enough:
+            chosen.append(gap)
     edges = [short((ordered[g] + ordered[g + 1]) / 2) for g in chosen]
     counts = np.diff([0, *[g + 1 for g in chosen], len(ordered)])
     assert all(a < b for a, b in zip(edges, edges[1:]))
-    assert np.array_equal(counts, np.bincount(np.searchsorted(edges, scores), minlength=len(edges) + 1))
-    return {"edges": edges, "shares": [short(c / len(ordered)) for c in counts],
-            "mean": short(scores.mean()), "std": short(scores.std())}
+    assert np.array_equal(counts, np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
+    return {"edges": edges, "shares": [short(c / len(ordered)) for c in counts]}
+
+
+def score(scores: np.ndarray) -> dict:
+    return {**bins(scores, BINS, SAME_SCORE), "mean": short(scores.mean()), "std": short(scores.std())}
 
 
 def classes(labels: np.ndarray, names: list[str]) -> dict:

@@ -1,3 +1,4 @@
+import { DISTRIBUTION_PATH, REFERENCE_PATH } from '@coalmine/contract/distribution/layout.ts'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
 import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
@@ -7,6 +8,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, type Handler, Hono } from 'hono'
 import { handle } from './call.ts'
+import { handleDistribution } from './distribution/distribution-call.ts'
 import { explain } from './explain/explain-call.ts'
 import type { Life } from './life.ts'
 import { handleLink, linkTerms } from './link-call.ts'
@@ -74,6 +76,12 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
     else refuse(exchange)
   })
 
+  const distribution = exchanging((exchange) => {
+    const { state } = life
+    if (state.kind === 'ready') handleDistribution(exchange, state.serving)
+    else refuse(exchange)
+  })
+
   const refuse = (exchange: Exchange) => {
     const body = JSON.stringify({ error: `${model} ${version} is not ready: ${life.unready}` })
     exchange.answer(503, ['content-type', 'application/json', 'retry-after', '1'], body)
@@ -134,6 +142,15 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
       return json(c, 200, { name: model, version, digest, manifest })
     },
   })
+  on([REFERENCE_PATH], {
+    GET(c) {
+      const { state } = life
+      if (state.kind !== 'ready')
+        return json(c, 503, { error: `${model} ${version} is not ready: ${life.unready}` })
+      return json(c, 200, { reference: state.serving.reference ?? null })
+    },
+  })
+  on([DISTRIBUTION_PATH], distribution)
   on([LINK_PATH], link)
   on([LINK_TERMS_PATH], {
     GET(c) {

@@ -50,6 +50,7 @@ function doubling(more: Partial<BatcherSettings> & { turns?: () => number } = {}
     waitingMax: 1000,
     nowMs: () => 0,
     onRun: () => {},
+    onAnswered: () => {},
     onModelError: () => {},
     ...more,
   })

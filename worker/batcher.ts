@@ -28,6 +28,8 @@ export type BatcherSettings = {
   waitingMax: number
   nowMs(): number
   onRun(rows: number, seconds: number): void
+  /** A run that the model answered whole. */
+  onAnswered(run: { inputs: readonly EncodedTensor[]; outputs: readonly TensorData[]; rows: number }): void
   onModelError(error: unknown): void
 }
 
@@ -137,18 +139,20 @@ export class Batcher {
 
   /** Undefined when the model fails. */
   async #run(shares: readonly Share[]): Promise<TensorData[] | undefined> {
-    const { run, outputElements, nowMs, onRun, onModelError } = this.#settings
+    const { run, outputElements, nowMs, onRun, onAnswered, onModelError } = this.#settings
     let rows = 0
     for (const share of shares) rows += share.rows
     const startMs = nowMs()
     try {
-      const outputs = await run(this.#inputs(shares))
+      const inputs = this.#inputs(shares)
+      const outputs = await run(inputs)
       outputs.forEach((data, index) => {
         // Rows are handed out by position, so a model that drops or adds some must not get that far.
         if (data.length !== rows * outputElements[index]!) {
           throw new Error(`output ${index} has ${data.length} elements for ${rows} rows`)
         }
       })
+      onAnswered({ inputs, outputs, rows })
       return outputs
     } catch (error) {
       onModelError(error)

@@ -3,6 +3,7 @@ import { compileEncoder, type Encoder } from '@coalmine/contract/encode.ts'
 import type { Golden } from '@coalmine/contract/golden.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
+import type { Reference } from '@coalmine/contract/reference.ts'
 import type { Engine } from './engine.ts'
 import type { ExplainerSettings } from './explain/explainer.ts'
 import { openSession } from './ort-session.ts'
@@ -19,6 +20,7 @@ export type Model = {
   engine: Engine
   encode: Encoder
   golden: Golden[]
+  reference?: Reference
   choice: ThreadingChoice
   timings: Timing[]
   /** What explanations of it are opened with. */
@@ -40,7 +42,8 @@ export async function openModel(
   { modelsRoot, model, version, threading }: ModelSettings,
   onLost: (reason: string) => void,
 ): Promise<Model> {
-  const { path, manifest, digest, golden, background } = await loadModelFolder(modelsRoot, model, version)
+  const folder = await loadModelFolder(modelsRoot, model, version)
+  const { path, manifest, digest, golden, background, reference } = folder
   const encode = compileEncoder(manifest.inputs)
   const file = join(path, manifest.file)
   const outputNames = manifest.outputs.map(({ name }) => name)
@@ -76,5 +79,6 @@ export async function openModel(
         ? { file: manifest.golden ?? 'none', records }
         : { file: manifest.explain!.background!, records: background },
   }
-  return { manifest, digest, engine, encode, golden, choice, timings, explainer }
+  const served = { manifest, digest, golden, ...(reference && { reference }) }
+  return { ...served, engine, encode, choice, timings, explainer }
 }

@@ -60,8 +60,10 @@ export class Question implements Job {
       this.records = asked.records
       this.tensors = asked.tensors
     } catch (error) {
-      if (error instanceof ContractError)
+      if (error instanceof ContractError) {
+        this.#serving.distribution.refused(error)
         return this.#answer(error.status, JSON.stringify(errorBody(error)), 'rejected')
+      }
       this.#serving.log.error('a request failed', { error: String(error), stack: (error as Error)?.stack })
       return this.fail(500, 'internal error', 'model_error')
     }

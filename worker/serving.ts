@@ -2,8 +2,10 @@ import { MAX_IDS } from '@coalmine/contract/internal-headers.ts'
 import type { JsonLimits } from '@coalmine/contract/json-limits.ts'
 import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
+import type { Reference } from '@coalmine/contract/reference.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
 import type { Batcher } from './batcher.ts'
+import { Distribution } from './distribution/distribution.ts'
 import { compileRowWriter, type RowWriter } from './json-rows.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -17,6 +19,8 @@ export type RowFacts = {
 export type Serving = {
   manifest: Manifest
   digest: string
+  /** What the version saw in training, where it says so. */
+  reference?: Reference
   batcher: Batcher
   metrics: Pick<Metrics, 'observe' | 'linkRows'>
   log: Log
@@ -27,6 +31,8 @@ export type Serving = {
   linkRowsMax: number
   writeRow: RowWriter
   facts: RowFacts
+  /** What is seen of features and scores. */
+  distribution: Distribution
   /** The end of every V1 answer: `],"model_name":...}`. */
   predictTail: string
   /** Members of `parameters` in every V2 answer, without braces. */
@@ -39,6 +45,7 @@ export type ServingParts = Pick<
   Serving,
   | 'manifest'
   | 'digest'
+  | 'reference'
   | 'batcher'
   | 'metrics'
   | 'log'
@@ -55,10 +62,12 @@ export function compileServing(parts: ServingParts): Serving {
     `"model_digest":${JSON.stringify(digest)}` +
     (runId === undefined ? '' : `,"mlflow_run_id":${JSON.stringify(runId)}`)
   const identity = `"model_name":${JSON.stringify(manifest.name)},"model_version":${JSON.stringify(manifest.version)}`
+  const facts = compileFacts(manifest)
   return {
     ...parts,
     writeRow: compileRowWriter(manifest.outputs),
-    facts: compileFacts(manifest),
+    facts,
+    distribution: new Distribution(manifest, digest, facts, () => performance.now()),
     predictTail: `],${identity},"parameters":{${origin}}}`,
     // KServe's client drops the version of a V2 answer but keeps its parameters.
     inferParameters: `"model_version":${JSON.stringify(manifest.version)},${origin}`,

@@ -122,7 +122,7 @@ async function load(
 }
 
 function serve(
-  { manifest, digest, engine, encode, choice, timings }: Model,
+  { manifest, digest, reference, engine, encode, choice, timings }: Model,
   settings: Settings,
   life: Life,
   metrics: Metrics,
@@ -140,15 +140,18 @@ function serve(
       metrics.batchRows.observe(rows)
       metrics.inferenceSeconds.observe(seconds)
     },
+    onAnswered: (run) => serving.distribution.add(run),
     onModelError: (error) => log.error('the model failed', { error: String(error) }),
   })
   const { bodyBytesMax, instancesMax } = settings
   const linkRowsMax = timings[0]!.runMs > SLOW_ROW_MS ? 1 : MAX_ROWS
   const jsonLimits = withRecords(settings.jsonLimits, instancesMax, manifest.inputs.length)
-  return compileServing({
+  const serving = compileServing({
     ...{ manifest, digest, batcher, metrics, log },
+    ...(reference && { reference }),
     ...{ bodyBytesMax, instancesMax, jsonLimits, linkRowsMax },
   })
+  return serving
 }
 
 async function drain(life: Life, server: Server): Promise<void> {

@@ -248,3 +248,37 @@ export interface Tried {
   durationMs: number
   answer: unknown
 }
+
+export type DriftVerdict = 'too-few' | 'steady' | 'moved' | 'drifted'
+
+interface Sides {
+  live: number
+  against: number
+}
+
+export interface DriftSeries {
+  kind: 'feature' | 'score' | 'class'
+  name: string
+  verdict: DriftVerdict
+  because: string[]
+  records: Sides
+  psi: number | null
+  missing: Sides
+  unseen: { records: number; share: number }
+  bins: ({ bin: string } & Sides)[]
+}
+
+export type DriftComparison =
+  | {
+      measured: true
+      windowSeconds: number
+      verdict: DriftVerdict
+      series: DriftSeries[]
+      unmeasured: { name: string; because: string }[]
+    }
+  | { measured: false; because: string }
+
+export interface Drift {
+  training: DriftComparison
+  stable: DriftComparison
+}

@@ -1,4 +1,4 @@
-import type { Phase, Reading, RolloutBrief } from './views.ts'
+import type { DriftVerdict, Phase, Reading, RolloutBrief } from './views.ts'
 
 /** 90 s, 12 min, 3.5 h, 2.0 d. */
 export function duration(seconds: number): string {
@@ -32,6 +32,13 @@ export const VERDICTS: Record<Reading['verdict'], { word: string; tone: Tone; sa
   undecided: { word: 'Not yet', tone: 'calm', says: 'not certain yet' },
   'no-data': { word: 'No data', tone: 'warn', says: 'nothing to compare yet' },
   'not-testable': { word: 'Cannot tell', tone: 'warn', says: 'cannot be compared' },
+}
+
+export const DRIFT_VERDICTS: Record<DriftVerdict, { word: string; tone: Tone }> = {
+  drifted: { word: 'Drifted', tone: 'warn' },
+  moved: { word: 'Moved', tone: 'busy' },
+  steady: { word: 'Steady', tone: 'good' },
+  'too-few': { word: 'Too few records', tone: 'calm' },
 }
 
 export type Tone = 'good' | 'bad' | 'warn' | 'calm' | 'busy'

@@ -234,6 +234,46 @@ const model: Dashboard = {
         }),
       ],
     },
+    {
+      title: 'Drift, over the last hour',
+      panels: [
+        wide({
+          title: 'Against training',
+          description:
+            'Population stability index less its bias: about 0 where nothing moved, 0.2 is the usual point to act. Where there is none, fewer than 500 records were seen.',
+          thresholds: [0.1, 0.2],
+          queries: {
+            '{{version}} {{field}}': `model_version_field:coalmine_drift_psi:increase1h{${OF_MODEL}, against="training"}`,
+          },
+        }),
+        wide({
+          title: 'Against the stable version',
+          description:
+            'What versions see and answer at the same time, in the bins of stable. Features that differ mean that the comparison is none of like with like.',
+          thresholds: [0.1, 0.2],
+          queries: {
+            '{{version}} {{field}}': `model_version_field:coalmine_drift_psi:increase1h{${OF_MODEL}, against="stable"}`,
+          },
+        }),
+        wide({
+          title: 'Missing values',
+          description: 'Share of the records without the value.',
+          unit: 'percentunit',
+          queries: {
+            '{{version}} {{field}}': `model_version_field:coalmine_drift_missing_ratio:increase1h{${OF_MODEL}, kind="feature"}`,
+          },
+        }),
+        wide({
+          title: 'Categories that training had not',
+          description: 'Share of the values.',
+          unit: 'percentunit',
+          thresholds: [0.005, 0.01],
+          queries: {
+            '{{version}} {{field}}': `model_version_field:coalmine_drift_unseen_ratio:increase1h{${OF_MODEL}, kind="feature"}`,
+          },
+        }),
+      ],
+    },
   ],
 }
 

@@ -21,6 +21,7 @@ import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Charts } from './charts.ts'
 import { Control } from './control.ts'
+import { driftOf } from './drift/drift-watch.ts'
 import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
 import { RecentTraffic } from './recent-traffic.ts'
@@ -48,6 +49,7 @@ const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, idKeys, send })
 const receivers = await orFatal(async () => receiversOf(config.notifications, process.env))
 const charts = new Charts()
+const drift = driftOf(control)
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
@@ -83,14 +85,14 @@ const servers = [
     setting: 'listen.admin',
     address: config.listen.admin,
     server: httpServer(
-      adminApp({ control, traffic, charts, policiesFolder: policiesFolder(file), guard }),
+      adminApp({ control, traffic, charts, drift, policiesFolder: policiesFolder(file), guard }),
       certificate,
     ),
   },
   {
     setting: 'listen.metrics',
     address: config.listen.metrics,
-    server: httpServer(metricsApp({ control, fleet, traffic, receivers }, own)),
+    server: httpServer(metricsApp({ control, fleet, traffic, drift, receivers }, own)),
   },
 ]
 for (const { setting, address, server } of servers) {
@@ -139,6 +141,7 @@ const observing = setInterval(() => {
   const nowMs = performance.now()
   traffic.add(fleet.total(nowMs), nowMs)
   for (const model of Object.keys(control.config.models)) observe(model)
+  void drift.look()
 }, OBSERVE_MS)
 
 /** Control waits for nobody who is told. */
@@ -160,6 +163,7 @@ if (!process.connected) void stop()
 
 async function stop(): Promise<void> {
   clearInterval(observing)
+  drift.close()
   control.close()
   // The end of a rollout is often why somebody ends the gateway: it is told before.
   await Promise.all(receivers.map((receiver) => receiver.stop(NOTIFIED_MS)))

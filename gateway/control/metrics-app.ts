@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Receiver } from '../notifications/receiver.ts'
 import type { Control } from './control.ts'
+import type { DriftWatch } from './drift/drift-watch.ts'
 import type { FleetCounts } from './fleet-counts.ts'
 import {
   type ArmWeight,
@@ -16,6 +17,7 @@ import {
   weightMetrics,
 } from './metrics.ts'
 import { DecisionCounts } from './metrics-decisions.ts'
+import { driftMetrics } from './metrics-drift.ts'
 import { endpointMetrics } from './metrics-endpoints.ts'
 import { explainMetrics } from './metrics-explain.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
@@ -29,6 +31,7 @@ export interface MetricsDeps {
   control: Control
   fleet: FleetCounts
   traffic: RecentTraffic
+  drift: DriftWatch
   receivers: readonly Receiver[]
 }
 
@@ -54,7 +57,10 @@ export class OwnMetrics {
   }
 }
 
-export function metricsApp({ control, fleet, traffic, receivers }: MetricsDeps, own: OwnMetrics): Hono {
+export function metricsApp(
+  { control, fleet, traffic, drift, receivers }: MetricsDeps,
+  own: OwnMetrics,
+): Hono {
   const app = new Hono()
   const decisions = new DecisionCounts()
   control.listen((event) => decisions.add(event))
@@ -70,6 +76,13 @@ export function metricsApp({ control, fleet, traffic, receivers }: MetricsDeps, 
         ...endpointMetrics(counted),
         ...explainMetrics(counted),
         ...mirrorMetrics(counted),
+        ...driftMetrics(
+          models.map((model) => ({
+            model,
+            books: drift.books(model),
+            manifest: (version) => control.catalog.version(model, version)?.manifest,
+          })),
+        ),
         ...processMetrics(counted),
         ...rolloutMetrics(running(control)),
         ...decisions.metrics(models),

@@ -1,7 +1,7 @@
 import { LINK_TERMS_PATH } from '@coalmine/contract/link/frame.ts'
-import { Agent, type Dispatcher, Pool } from 'undici'
-import { lastGoodLookup } from '../last-good-address.ts'
+import type { Dispatcher } from 'undici'
 import type { LinkLimits, OwnArm } from '../messages.ts'
+import { endpointDispatcher } from './endpoint-dispatcher.ts'
 import { afterCheck, type Health, UNCHECKED } from './health.ts'
 import { linkOf } from './link-terms.ts'
 import { type ProbeAnswer, probe } from './probe.ts'
@@ -20,7 +20,6 @@ export interface Target {
 export type Identity = { digest: string; manifest: unknown } | 'foreign'
 
 const INTERVAL_MS = 5_000
-const LOOKUP = lastGoodLookup()
 /** While an endpoint is out, or has just failed a check. */
 const DOUBTFUL_MS = 500
 
@@ -70,9 +69,7 @@ export class Monitor {
     for (const id of this.#watched.keys()) if (!wanted.has(id)) this.#forget(id)
     for (const target of targets) {
       if (this.#watched.has(target.id)) continue
-      const dispatcher = target.socketPath
-        ? new Pool(target.origin, { connections: 1, connect: { socketPath: target.socketPath } })
-        : new Agent({ connections: 1, connect: { lookup: LOOKUP } })
+      const dispatcher = endpointDispatcher(target)
       const watched: Watched = {
         target,
         health: UNCHECKED,

@@ -14,13 +14,24 @@ export type ProbeAnswer =
 const TIMEOUT_MS = 1_000
 const BODY_LIMIT_BYTES = 1024 * 1024
 
-/** One bounded GET. Failures are values: an endpoint that is down is an ordinary finding. */
-export async function probe({ origin, dispatcher }: ProbeTarget, path: string): Promise<ProbeAnswer> {
+/** One bounded GET, or a POST of `json`. Failures are values: an endpoint that is down is an ordinary finding. */
+export async function probe(
+  { origin, dispatcher }: ProbeTarget,
+  path: string,
+  json?: unknown,
+): Promise<ProbeAnswer> {
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS)
   try {
     // A connection of its own each time: an old one may still work where a new one is refused.
-    const answer = await request(`${origin}${path}`, { dispatcher, signal: abort.signal, reset: true })
+    const answer = await request(`${origin}${path}`, {
+      ...{ dispatcher, signal: abort.signal, reset: true },
+      ...(json !== undefined && {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(json),
+      }),
+    })
     const chunks: Buffer[] = []
     let bytes = 0
     for await (const chunk of answer.body) {

@@ -199,6 +199,18 @@ describe('while a rollout runs', () => {
     await expectAccessible()
   })
 
+  test('how far a version is from its training, and from stable', async () => {
+    await open('#/models/churn/versions')
+    await page.getByRole('heading', { name: 'Drift against training' }).waitFor()
+    // The load's customers are those of training; control, which was killed before, counts anew.
+    await page.getByRole('heading', { name: /^tenure_months Steady/ }).waitFor({ timeout: 60_000 })
+    await page.getByText('Not measured: 1.0.0 is the stable version.').waitFor()
+    await page.getByRole('button', { name: /^1\.1\.0/ }).click()
+    await page.getByRole('heading', { name: /^Beside the stable version/ }).waitFor()
+    await page.locator('.figure[aria-label^="tenure_months"]').first().waitFor()
+    await expectAccessible()
+  })
+
   test('the brake, from every page', async () => {
     await open('#/policies')
     await page.getByRole('button', { name: 'Brake' }).click()

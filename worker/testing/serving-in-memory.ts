@@ -62,6 +62,7 @@ export function serving({
     waitingMax,
     nowMs,
     onRun: () => {},
+    onAnswered: (run) => it.distribution.add(run),
     onModelError: () => {},
   })
   const it = compileServing({

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { modelPath, read } from '../api.ts'
+import { DriftCards } from '../drift.tsx'
 import { models } from '../live.ts'
 import { Chip, Failed, Loading, Tabs, useRead } from '../parts.tsx'
 import { TryForm } from '../try-form.tsx'
@@ -96,6 +97,7 @@ function Card({ model, version, versions }: { model: string; version: string; ve
         <h2>What it answers</h2>
         <Fields fields={manifest.outputs} />
       </section>
+      <DriftCards model={model} version={version} />
       <TryForm key={version} model={model} inputs={manifest.inputs} version={version} versions={versions} />
     </>
   )

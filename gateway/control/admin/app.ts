@@ -6,12 +6,14 @@ import { requestId } from 'hono/request-id'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
 import type { Charts } from '../charts.ts'
+import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { Guard } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
 import { chartRoutes } from './chart-routes.ts'
 import { consoleFiles } from './console.ts'
 import { decisionRoutes } from './decision-routes.ts'
+import { driftRoutes } from './drift-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
 import { onlyRoutes } from './methods.ts'
@@ -27,6 +29,7 @@ const MAX_BODY_BYTES = 64 * 1024
 const ROUTES = [
   modelRoutes,
   versionRoutes,
+  driftRoutes,
   rolloutRoutes,
   chartRoutes,
   actionRoutes,
@@ -39,12 +42,13 @@ const ROUTES = [
 export interface AdminDeps extends Seen {
   readonly guard: Guard
   readonly charts: Charts
+  readonly drift: DriftWatch
   /** Where the policy files lie. */
   readonly policiesFolder: string
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ guard, charts, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ guard, charts, drift, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -78,7 +82,7 @@ export function adminApp({ guard, charts, policiesFolder, ...seen }: AdminDeps):
       onError: (c) => problem(c, 'too-large', 'a request has at most 64 KiB'),
     }),
   )
-  const context = { app, changes: changesOf(seen.control), charts, policiesFolder, ...seen }
+  const context = { app, changes: changesOf(seen.control), charts, drift, policiesFolder, ...seen }
   for (const routes of ROUTES) routes(context)
 
   app.onError((error, c) => {

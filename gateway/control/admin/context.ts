@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Charts } from '../charts.ts'
 import type { Control } from '../control.ts'
+import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { Changes } from './changes.ts'
 import { AdminProblem } from './problem.ts'
 import type { Seen } from './rollout-view.ts'
@@ -10,6 +11,7 @@ export interface AdminContext extends Seen {
   readonly app: OpenAPIHono
   readonly changes: Changes
   readonly charts: Charts
+  readonly drift: DriftWatch
   /** Where the policy files lie. */
   readonly policiesFolder: string
 }

@@ -157,6 +157,7 @@ describe('the description of the API', () => {
       'GET /models/{model}/rollouts',
       'GET /models/{model}/rollouts/{serial}',
       'GET /models/{model}/versions/{version}',
+      'GET /models/{model}/versions/{version}/drift',
       'GET /policies',
       'POST /models/{model}/rollback',
       'POST /models/{model}/rollout',

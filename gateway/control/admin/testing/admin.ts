@@ -19,6 +19,7 @@ import { MemoryStore } from '../../../store/memory.ts'
 import { answering, upstream } from '../../../testing/upstream.ts'
 import { Charts } from '../../charts.ts'
 import { Control } from '../../control.ts'
+import { driftOf } from '../../drift/drift-watch.ts'
 import { RecentTraffic } from '../../recent-traffic.ts'
 import { Guard } from '../access.ts'
 import { adminApp } from '../app.ts'
@@ -153,7 +154,8 @@ models:
   })
   await control.start()
   const charts = new Charts()
-  const deps = { control, traffic, charts, policiesFolder: join(folder, 'config/policies') }
+  const drift = driftOf(control)
+  const deps = { control, traffic, charts, drift, policiesFolder: join(folder, 'config/policies') }
   const open = adminApp({ ...deps, guard: new Guard(access ?? guardedBy()) })
   const documented = documentedCodes((await (await get(open, '/api/openapi.json')).json()) as Described)
 

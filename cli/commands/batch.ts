@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { BatchError } from '@coalmine/worker/batch/batch-error.ts'
 import { FORMATS } from '@coalmine/worker/batch/input-files.ts'
 import type { JobSummary } from '@coalmine/worker/batch/job.ts'
+import type { ExplainChoice } from '@coalmine/worker/batch/part.ts'
 import { shardOf } from '@coalmine/worker/batch/shard.ts'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { metricsFile } from '../batch-metrics.ts'
@@ -21,7 +22,7 @@ interface Flags {
   out: string
   format?: (typeof FORMATS)[number]
   key?: string[]
-  explain?: boolean
+  explain?: Exclude<ExplainChoice, 'none'> | true
   maxErrorRate: number
   concurrency: number
   partRows: number
@@ -48,7 +49,12 @@ export function batchCommand(program: Command, context: Context): void {
     .requiredOption('--out <folder>', 'where parts, rejects and the checkpoint go')
     .addOption(new Option('--format <format>', 'of the output; that of the first file').choices([...FORMATS]))
     .option('--key <column...>', 'columns to pass on (default: all)')
-    .option('--explain', 'add what each field contributed: shap_<field> and base_value')
+    .addOption(
+      new Option(
+        '--explain [how]',
+        'add what each field contributed, shap_<field> and base_value: own, as the version has it, or interventional, in the units of the output',
+      ).choices(['own', 'interventional']),
+    )
     .option('--max-error-rate <part>', 'fail when more rows than this are rejected, 0 to 1', part, 1)
     .option('--concurrency <n>', 'threads, each with the model', whole(1, 256), availableParallelism())
     .option('--part-rows <n>', 'rows of a part', whole(1, 1_000_000), ROWS_PER_PART)
@@ -89,7 +95,7 @@ async function run(flags: Flags): Promise<JobSummary> {
         out: flags.out,
         format: flags.format,
         keys: flags.key,
-        explain: flags.explain ?? false,
+        explain: flags.explain === true ? 'own' : (flags.explain ?? 'none'),
         maxErrorRate: flags.maxErrorRate,
         concurrency: flags.concurrency,
         rowsPerPart: flags.partRows,

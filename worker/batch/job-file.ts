@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { permanent } from './batch-error.ts'
 import type { JobFacts } from './output-columns.ts'
+import type { ExplainChoice } from './part.ts'
 
 /** Everything that decides what a job writes. */
 export interface JobDescription {
@@ -12,7 +13,7 @@ export interface JobDescription {
   readonly inputs: readonly { readonly path: string; readonly format: string; readonly fingerprint: string }[]
   readonly format: string
   readonly passed: readonly string[]
-  readonly explain: boolean
+  readonly explain: ExplainChoice
   readonly rowsPerPart: number
   readonly shards: number
 }

@@ -54,7 +54,7 @@ const run = (inputs: readonly string[], changes: Partial<JobOptions> = {}) =>
   runJob(
     {
       ...{ modelsRoot: MODELS, model: 'churn', version: '1.0.0', inputs, out: inFolder('out') },
-      ...{ explain: false, maxErrorRate: 1, concurrency: 1, rowsPerPart: 10, resume: false },
+      ...{ explain: 'none', maxErrorRate: 1, concurrency: 1, rowsPerPart: 10, resume: false },
       ...{ shard: WHOLE, stdin: nothing() },
       ...changes,
     },
@@ -154,12 +154,21 @@ describe('a file becomes parts', () => {
   })
 
   test('with what each field contributed, which adds up', async () => {
-    await run([put('in.jsonl', jsonl(rowsOf(4)))], { explain: true, version: '1.1.0' })
+    await run([put('in.jsonl', jsonl(rowsOf(4)))], { explain: 'own', version: '1.1.0' })
     for (const row of scored()) {
       const shares = Object.entries(row).filter(([name]) => name.startsWith('shap_'))
       expect(shares).toHaveLength(NAMES.length)
       const logit = shares.reduce((sum, [, share]) => sum + (share as number), row.base_value as number)
       expect(1 / (1 + Math.exp(-logit))).toBeCloseTo(row.score as number, 4)
+    }
+  })
+
+  test('or what it did in the units of the output, where nobody waits for it', async () => {
+    await run([put('in.jsonl', jsonl(rowsOf(2)))], { explain: 'interventional', version: '1.1.0' })
+    for (const row of scored()) {
+      const shares = Object.entries(row).filter(([name]) => name.startsWith('shap_'))
+      const sum = shares.reduce((total, [, share]) => total + (share as number), row.base_value as number)
+      expect(sum).toBeCloseTo(row.score as number, 4)
     }
   })
 
@@ -329,7 +338,7 @@ describe('a job that was interrupted', () => {
     await expect(run([input])).rejects.toThrow(/there is a job already; go on with it by --resume/)
     put('in.csv', csv(rowsOf(6)))
     await expect(run([input], { resume: true })).rejects.toThrow(/another job is there: its input was/)
-    await expect(run([input], { resume: true, explain: true })).rejects.toThrow(/another job is there/)
+    await expect(run([input], { resume: true, explain: 'own' })).rejects.toThrow(/another job is there/)
   })
 
   test('--resume begins where nothing is there: what starts a job again and again need not know', async () => {

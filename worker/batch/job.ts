@@ -9,7 +9,7 @@ import { type Format, inputFiles, STDIN } from './input-files.ts'
 import { jobIn } from './job-file.ts'
 import { checkPassed } from './output-columns.ts'
 import { ParquetFile } from './parquet-table.ts'
-import { FOLDERS, type PartDone } from './part.ts'
+import { type ExplainChoice, FOLDERS, type PartDone } from './part.ts'
 import { makeParts } from './part-threads.ts'
 import { partsOf } from './parts.ts'
 import type { Shard } from './shard.ts'
@@ -25,7 +25,7 @@ export interface JobOptions {
   readonly format?: Format | undefined
   /** All columns unless said. */
   readonly keys?: readonly string[] | undefined
-  readonly explain: boolean
+  readonly explain: ExplainChoice
   /** From 0 to 1; looked at from the thousandth row on, and at the end. */
   readonly maxErrorRate: number
   readonly concurrency: number

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { compareOutputs } from '@coalmine/contract/golden.ts'
-import { openExplainer } from '../explain/explainer.ts'
+import { type Explainer, openExplainer, openInterventional } from '../explain/explainer.ts'
 import { compileRowWriter } from '../json-rows.ts'
 import { type Model, openModel } from '../model.ts'
 import { batchRowsMax } from '../signature.ts'
@@ -8,7 +8,7 @@ import { permanent } from './batch-error.ts'
 import { writeDurably } from './durable-file.ts'
 import { outputColumns } from './output-columns.ts'
 import { ParquetFile } from './parquet-table.ts'
-import { FOLDERS, type Part, type PartDone, type PartSettings } from './part.ts'
+import { type ExplainChoice, FOLDERS, type Part, type PartDone, type PartSettings } from './part.ts'
 import { partBytes } from './part-bytes.ts'
 import { type Reject, Scorer } from './scored-part.ts'
 import type { Table } from './table.ts'
@@ -36,7 +36,7 @@ export class PartMaker {
     try {
       const model = await openModel({ modelsRoot, model: name, version, threading: 'inline' }, () => {})
       await checkGolden(model)
-      const explainer = explain ? await openExplainer(model.explainer) : undefined
+      const explainer = await explainerOf(explain, model)
       const { manifest, engine, encode } = model
       const rowsPerRun = Math.min(ROWS_PER_RUN, batchRowsMax(engine.inputs))
       const attribute = explainer && ((record: Record<string, unknown>) => explainer.explain(record))
@@ -106,6 +106,11 @@ export class PartMaker {
     await this.#file?.close()
     await this.#model.engine.close()
   }
+}
+
+async function explainerOf(choice: ExplainChoice, { explainer }: Model): Promise<Explainer | undefined> {
+  if (choice === 'none') return undefined
+  return choice === 'own' ? openExplainer(explainer) : openInterventional(explainer)
 }
 
 /** Before the first row: a model that answers otherwise than its training framework scores nothing. */

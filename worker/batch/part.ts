@@ -29,6 +29,10 @@ export function partName(file: number, part: number): string {
   return `part-${`${file}`.padStart(4, '0')}-${`${part}`.padStart(5, '0')}`
 }
 
+/** `own`: as the version's manifest has it. `interventional`: in the space of the output, against background rows. */
+export const EXPLAIN_CHOICES = ['none', 'own', 'interventional'] as const
+export type ExplainChoice = (typeof EXPLAIN_CHOICES)[number]
+
 /** What every thread of a job needs to make parts. */
 export interface PartSettings {
   readonly modelsRoot: string
@@ -37,7 +41,7 @@ export interface PartSettings {
   readonly out: string
   readonly format: Format
   readonly passed: readonly Passed[]
-  readonly explain: boolean
+  readonly explain: ExplainChoice
   readonly facts: JobFacts
 }
 

@@ -57,6 +57,17 @@ export async function openExplainer(settings: ExplainerSettings): Promise<Explai
   throw new Error(`${manifest.name} ${manifest.version} cannot be explained: ${reasons.join('; ')}`)
 }
 
+/**
+ * Explains in the space of the output itself, such as probabilities, by asking the model for records that are partly the
+ * background's: exactly where a record has few values, by an estimate otherwise. Hundreds of answers a record: for work that
+ * nobody waits for. Rejects with the reasons where it cannot be done.
+ */
+export async function openInterventional(settings: ExplainerSettings): Promise<Explainer> {
+  const { manifest } = settings
+  const method = playersOf(manifest.inputs).length <= ENUMERATED_PLAYERS_MAX ? 'exact' : 'permutation'
+  return openExplainer({ ...settings, manifest: { ...manifest, explain: { ...manifest.explain, method } } })
+}
+
 function open(method: ExplainMethod, settings: ExplainerSettings): Promise<Explainer> {
   return method === 'tree-shap' || method === 'linear'
     ? openAdditive(method, settings)

@@ -298,7 +298,10 @@ export interface LabelsMessage {
   labels: PackedLabel[]
 }
 
-/** Rollout's serial, the id's hash, ms since the epoch of the assignment, canary's weight in bp, arm (its index in ARMS), 1 for a wrong answer. */
+/**
+ * Rollout's serial, the id's hash, ms since the epoch of the assignment, canary's weight in bp, arm (its index in ARMS), 1 for a
+ * wrong answer, the Brier loss rounded to 0 or 1 by chance (null without a score), the class that was true.
+ */
 export type PackedLabel = readonly [
   serial: number,
   idHash: number,
@@ -306,6 +309,8 @@ export type PackedLabel = readonly [
   weightBp: number,
   arm: number,
   wrong: 0 | 1,
+  brier: 0 | 1 | null,
+  truth: string | null,
 ]
 
 /** Requests of a mirror whose both answers are known, in the order in which they became so. */

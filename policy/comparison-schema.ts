@@ -110,7 +110,15 @@ const scoreDistribution = z.strictObject({
 
 const errorRate = rate('error_rate', 'Requests without a good answer.')
 const rejectedRate = rate('rejected_rate', "Requests that the model's contract refused.")
-const accuracy = rate('accuracy', 'Wrong answers among those whose truth has come.')
+const accuracy = rate('accuracy', 'Wrong answers among those whose truth has come.').extend({
+  loss: z
+    .enum(['wrong', 'brier'])
+    .optional()
+    .describe(
+      'wrong: how many are wrong; brier: the mean squared distance of the score from the truth. wrong unless said.',
+    ),
+  class: z.string().min(1).max(128).optional().describe('Only answers whose truth is this class.'),
+})
 
 const share = written(
   'a part of the risk above 0 and at most 1, such as 0.4',

@@ -68,6 +68,17 @@ describe('values in the units of people become values in the units of the progra
     ])
   })
 
+  test('accuracy: of all answers, of one class, or by the score; each with a name of its own', () => {
+    const accuracy = (more: string) => `{ metric: accuracy, ${more}tolerate: 1pp, margin: 3pp }`
+    const guardrails = `[${accuracy('')}, ${accuracy('class: "will leave", ')}, ${accuracy('loss: brier, ')}]`
+    expect(policy({ guardrails }).guardrails).toMatchObject([
+      { name: 'accuracy' },
+      { name: 'accuracy_will-leave', class: 'will leave' },
+      { name: 'brier', loss: 'brier' },
+    ])
+    expect(policy({ guardrails }).guardrails[0]).not.toHaveProperty('loss')
+  })
+
   test('latency: quantiles in order, bounds with both parts', () => {
     const guardrails =
       '[{ metric: latency, quantiles: [p99.9, p50, p50], tolerate: { relative: 5%, atLeast: 0.5ms }, margin: { relative: 10%, atLeast: 1s } }]'

@@ -102,7 +102,7 @@ type WrittenComparison = WrittenPolicy['signals'][number]
 
 function comparisonOf(written: WrittenComparison, all: readonly WrittenComparison[]): Comparison {
   const name = written.name ?? defaultName(written, all)
-  if (written.metric !== 'latency') return { ...written, name }
+  if (written.metric !== 'latency') return { ...withoutUndefined(written), name } as Comparison
   const { metric, quantiles, tolerate, margin } = written
   return {
     name,
@@ -113,8 +113,21 @@ function comparisonOf(written: WrittenComparison, all: readonly WrittenCompariso
   }
 }
 
+/** Keys that are not there are not in the hash of a policy. */
+function withoutUndefined<T extends object>(written: T): T {
+  return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined)) as T
+}
+
 /** The metric; where scores are compared by several distances, the distance as well. */
 function defaultName(written: WrittenComparison, all: readonly WrittenComparison[]): string {
+  if (written.metric === 'accuracy') {
+    const { loss, class: one } = written
+    const parts = [loss === 'brier' ? 'brier' : 'accuracy', ...(one === undefined ? [] : [one])]
+    return parts
+      .join('_')
+      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 63)
+  }
   if (written.metric !== 'score_distribution') return written.metric
   const distances = new Set(
     all.flatMap((each) => (each.metric === 'score_distribution' ? each.distance : [])),

@@ -169,6 +169,37 @@ test('accuracy: wrong answers among the labelled, of requests of one age', () =>
   }
 })
 
+describe('accuracy of one class, and by the score', () => {
+  const comparison = (of: object): Comparison => ({
+    ...{ name: 'accuracy', metric: 'accuracy', tolerate: absolute(0.01), margin: absolute(0.03) },
+    ...of,
+  })
+  const cell: StratumCell<'labels'> = {
+    stratum: STRATUM,
+    arms: {
+      stable: { labelled: 50, wrong: 5, brier: 9, classes: { churn: { labelled: 10, wrong: 4, brier: 6 } } },
+      baseline: { labelled: 6, wrong: 1, brier: 2, classes: {} },
+      canary: { labelled: 7, wrong: 3, brier: 4, classes: { churn: { labelled: 2, wrong: 2, brier: 1 } } },
+    },
+  }
+
+  test.each([
+    [{ class: 'churn' }, [2, 0, 4, 6]],
+    [{ loss: 'brier' }, [4, 3, 11, 45]],
+    [{ loss: 'brier', class: 'churn' }, [1, 1, 6, 4]],
+    [{ class: 'nobody' }, [0, 0, 0, 0]],
+  ])('%j', (of, cells) => {
+    const { rollback, promotion } = testsOf(comparison(of))
+    for (const test of [rollback[0]!.tests[0]!.test, promotion[0]!])
+      expect(fed(test, cell).cells).toEqual(cells)
+  })
+
+  test('without scores there is no Brier loss to prove', () => {
+    const { score: _, ...references } = REFERENCES
+    expect(testsOf(comparison({ loss: 'brier' }), references).untestable).toMatch(/gives no scores/)
+  })
+})
+
 describe('latency', () => {
   const comparison: Comparison = {
     name: 'latency',

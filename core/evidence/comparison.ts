@@ -27,6 +27,10 @@ export interface RejectedRate extends Named {
 /** Wrong answers among those whose truth has come. */
 export interface Accuracy extends Named {
   readonly metric: 'accuracy'
+  /** `brier`: the squared distance of the score from the truth in place of right or wrong. Wrong unless said. */
+  readonly loss?: 'wrong' | 'brier'
+  /** Only answers whose truth is this class. */
+  readonly class?: string
   readonly tolerate: RateBound
   readonly margin: RateBound
 }

@@ -36,10 +36,17 @@ export interface FinalCounts {
 }
 
 /** The truth about a window's requests, as far as it is known when each is as old as the label window. */
-export interface LabelCounts {
+export interface LabelCounts extends Truths {
+  /** By the class that was true; absent where classes are not told apart. */
+  readonly classes?: Readonly<Record<string, Truths>>
+}
+
+export interface Truths {
   /** How many have a label. */
   readonly labelled: number
   readonly wrong: number
+  /** Brier losses, each rounded to 0 or 1 by chance so that its expectation is the loss; absent where there are no scores. */
+  readonly brier?: number
 }
 
 /** Counts become known at different ages, so each group has a watermark and a filtration of its own. */
@@ -102,7 +109,22 @@ const GROUP_ADD: { readonly [G in Group]: (a: GroupCounts[G], b: GroupCounts[G])
     errors: a.errors + b.errors,
     aborted: a.aborted + b.aborted,
   }),
-  labels: (a, b) => ({ labelled: a.labelled + b.labelled, wrong: a.wrong + b.wrong }),
+  labels: addLabels,
+}
+
+function addLabels(a: LabelCounts, b: LabelCounts): LabelCounts {
+  if (a.classes === undefined && b.classes === undefined) return addTruths(a, b)
+  const classes: Record<string, Truths> = { ...a.classes }
+  for (const [name, truths] of Object.entries(b.classes ?? {}))
+    classes[name] = classes[name] === undefined ? truths : addTruths(classes[name], truths)
+  return { ...addTruths(a, b), classes }
+}
+
+function addTruths(a: Truths, b: Truths): Truths {
+  const sum = { labelled: a.labelled + b.labelled, wrong: a.wrong + b.wrong }
+  return a.brier === undefined && b.brier === undefined
+    ? sum
+    : { ...sum, brier: (a.brier ?? 0) + (b.brier ?? 0) }
 }
 
 /** Adds counts of the same group. Commutative and associative: any order, any process. */

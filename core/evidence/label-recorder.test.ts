@@ -11,10 +11,10 @@ const WINDOW_MS = 100_000
 
 test('a second is given out when all its requests are older than the label window, with the labels it has then', () => {
   const labels = new LabelRecorder(WINDOW_MS)
-  labels.label(50_000, 7_500, 'canary', HALF, true)
-  labels.label(9_000, 7_999, 'stable', HALF, false)
-  labels.label(9_000, 7_999, 'stable', TENTH, false)
-  labels.label(20_000, 6_000, 'stable', HALF, false)
+  labels.label(50_000, 7_500, 'canary', HALF, { wrong: true })
+  labels.label(9_000, 7_999, 'stable', HALF, { wrong: false })
+  labels.label(9_000, 7_999, 'stable', TENTH, { wrong: false })
+  labels.label(20_000, 6_000, 'stable', HALF, { wrong: false })
   expect(labels.drain(106_999)).toEqual({ through: 5, windows: [] })
   const { through, windows } = labels.drain(108_000)
   expect(through).toBe(7)
@@ -34,10 +34,24 @@ test('a second is given out when all its requests are older than the label windo
 
 test('a label that is older than the window is dropped, even if its second is still open', () => {
   const labels = new LabelRecorder(WINDOW_MS)
-  labels.label(107_001, 7_000, 'canary', HALF, true)
-  labels.label(107_001, 7_001, 'canary', HALF, true)
+  labels.label(107_001, 7_000, 'canary', HALF, { wrong: true })
+  labels.label(107_001, 7_001, 'canary', HALF, { wrong: true })
   expect(labels.dropped).toBe(1)
   expect(labels.drain(108_000).windows[0]!.strata[0]!.arms.canary).toEqual({ labelled: 1, wrong: 1 })
+})
+
+test('classes and Brier losses are counted beside right and wrong', () => {
+  const labels = new LabelRecorder(WINDOW_MS)
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: true, brier: 1, class: 'churn' })
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 0, class: 'stay' })
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 1, class: 'churn' })
+  expect(labels.drain(108_000).windows[0]!.strata[0]!.arms.canary).toEqual({
+    ...{ labelled: 3, wrong: 1, brier: 2 },
+    classes: {
+      churn: { labelled: 2, wrong: 1, brier: 2 },
+      stay: { labelled: 1, wrong: 0, brier: 0 },
+    },
+  })
 })
 
 /**
@@ -82,7 +96,7 @@ test('truths that are known at different ages cannot condemn an equal version', 
       const arrived = arrivals[atMs / 1000]![arm]
       arrived.labelled++
       if (wrong) arrived.wrong++
-      labels.label(atMs, second * 1000, arm, HALF, wrong)
+      labels.label(atMs, second * 1000, arm, HALF, { wrong })
     })
   for (let nowMs = 0; nowMs < 400_000; nowMs += 1000) windows.push(...labels.drain(nowMs).windows)
   const rolledBack = Math.log(1 / 0.01)

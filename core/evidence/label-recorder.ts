@@ -12,6 +12,15 @@ import type { Flushed } from './recorder.ts'
 const NONE: LabelCounts = { labelled: 0, wrong: 0 }
 const NO_LABELS: StratumCell<'labels'>['arms'] = { stable: NONE, baseline: NONE, canary: NONE }
 
+/** What was found out about one answer. */
+export interface Truth {
+  readonly wrong: boolean
+  /** The Brier loss, rounded to 0 or 1 by chance. */
+  readonly brier?: 0 | 1
+  /** The class that was true. */
+  readonly class?: string
+}
+
 /**
  * Collects the truth about requests and gives it out by the requests' age alone. Where one truth is known sooner than
  * the other, labels counted as they arrive say more about when each arm was used than about how good it is; counted
@@ -30,7 +39,7 @@ export class LabelRecorder {
   }
 
   /** One label of a request that was assigned at `assignedMs`, in ms since the epoch. */
-  label(nowMs: number, assignedMs: number, arm: Arm, stratum: Stratum, wrong: boolean): void {
+  label(nowMs: number, assignedMs: number, arm: Arm, stratum: Stratum, truth: Truth): void {
     if (nowMs - assignedMs > this.#windowMs) {
       this.dropped++
       return
@@ -40,8 +49,10 @@ export class LabelRecorder {
     this.#seconds.set(second, cells)
     const key = stratumKey(stratum)
     const { arms } = cells.get(key) ?? { arms: NO_LABELS }
-    const one: LabelCounts = { labelled: 1, wrong: wrong ? 1 : 0 }
-    cells.set(key, { stratum, arms: { ...arms, [arm]: addCounts('labels', arms[arm], one) } })
+    const { wrong, brier, class: name } = truth
+    const one = { labelled: 1, wrong: wrong ? 1 : 0, ...(brier !== undefined && { brier }) }
+    const counts: LabelCounts = name === undefined ? one : { ...one, classes: { [name]: one } }
+    cells.set(key, { stratum, arms: { ...arms, [arm]: addCounts('labels', arms[arm], counts) } })
   }
 
   /** The windows all of whose requests are older than the label window. */

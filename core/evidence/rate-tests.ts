@@ -1,6 +1,6 @@
 import { type Line, promotionBets, rollbackBets } from './bernoulli.ts'
-import type { Comparison, RateBound } from './comparison.ts'
-import type { FinalCounts } from './counts.ts'
+import type { Accuracy, Comparison, RateBound } from './comparison.ts'
+import type { FinalCounts, LabelCounts, Truths } from './counts.ts'
 import { type ComparisonTests, mixture, provable, type Test, writeHits } from './fed-bets.ts'
 import type { LinearBets } from './linear-bets.ts'
 import { controlOf, pooledPi } from './reading.ts'
@@ -98,19 +98,38 @@ export function rejectedTests({ tolerate, margin }: RateComparison, references: 
   }
 }
 
-export function accuracyTests(
-  { tolerate, margin }: RateComparison,
-  { wrongRate }: References,
-): ComparisonTests {
+/** Which truths an accuracy looks at. */
+export type AccuracyOf = Partial<Pick<Accuracy, 'loss' | 'class'>>
+
+/**
+ * What an accuracy counts of labels: what speaks against the answers, and out of how many. Where classes are not told apart,
+ * as when a rollout is planned, all stand for one.
+ */
+export function countedTruths(
+  { loss, class: name }: AccuracyOf,
+  counts: LabelCounts,
+): readonly [bad: number, of: number] {
+  const { wrong, brier, labelled } =
+    name === undefined || counts.classes === undefined ? counts : (counts.classes[name] ?? NO_TRUTHS)
+  return [loss === 'brier' ? (brier ?? wrong) : wrong, labelled]
+}
+
+const NO_TRUTHS: Truths = { labelled: 0, wrong: 0 }
+
+export function accuracyTests(comparison: Accuracy, { wrongRate, score }: References): ComparisonTests {
+  const { tolerate, margin, loss, class: name } = comparison
+  if (loss === 'brier' && score === undefined)
+    return { rollback: [], promotion: [], untestable: 'the stable version gives no scores' }
+  const said = loss === 'brier' ? 'Brier loss' : 'wrong answers'
   const test = (bets: LinearBets): Test<'labels'> => ({
-    label: 'wrong answers among the labelled',
+    label: `${said} among the labelled${name === undefined ? '' : ` of class ${name}`}`,
     group: 'labels',
     bets,
     windowed: false,
     read: (cell, out) => {
-      const { canary } = cell.arms
-      const control = controlOf('labels', cell)
-      writeHits(out, canary.wrong, canary.labelled, control.wrong, control.labelled)
+      const [canaryBad, canaryOf] = countedTruths(comparison, cell.arms.canary)
+      const [controlBad, controlOfAll] = countedTruths(comparison, controlOf('labels', cell))
+      writeHits(out, canaryBad, canaryOf, controlBad, controlOfAll)
       return pooledPi(cell.stratum)
     },
   })

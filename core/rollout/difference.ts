@@ -10,6 +10,7 @@ import type { Evidence } from '../evidence/evidence.ts'
 import { normalScores } from '../evidence/latency-reference.ts'
 import type { StratumCounts } from '../evidence/linear-bets.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
+import { type AccuracyOf, countedTruths } from '../evidence/rate-tests.ts'
 import { controlOf, everyBin, pooledPi, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
 import { declaredEdges } from '../evidence/score-tests.ts'
@@ -48,8 +49,12 @@ export function differenceOf(
   switch (comparison.metric) {
     case 'error_rate':
     case 'rejected_rate':
-    case 'accuracy':
       return largest([talliedRate(comparison.metric, references, tally)], alpha)
+    case 'accuracy':
+      // The tally has right and wrong alone.
+      return comparison.loss === 'brier' || comparison.class !== undefined
+        ? undefined
+        : largest([talliedRate(comparison.metric, references, tally)], alpha)
     case 'latency':
       return latencyDifference(references, early, { alpha, paired })
     case 'score_distribution':
@@ -115,6 +120,7 @@ export function measuredRate(
   metric: RateMetric,
   references: References,
   { early, final, labels }: MeasuredCounts,
+  selected: AccuracyOf = {},
 ): MeasuredRate {
   const known = knownRate(metric, references)
   switch (metric) {
@@ -140,10 +146,9 @@ export function measuredRate(
       return {
         known,
         strata: labels.map((cell) =>
-          hitsOf(cell, cell.arms.canary, controlOf('labels', cell), ({ wrong, labelled }) => [
-            wrong,
-            labelled,
-          ]),
+          hitsOf(cell, cell.arms.canary, controlOf('labels', cell), (counts) =>
+            countedTruths(selected, counts),
+          ),
         ),
       }
   }

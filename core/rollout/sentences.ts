@@ -75,6 +75,8 @@ function observation(
         ({ requests }) => requests,
       )}`
     case 'accuracy':
+      if (comparison.loss === 'brier' || comparison.class !== undefined)
+        return `${worst} are more with ${names.canary} than with ${names.stable}`
       return `wrong answers among the labelled are ${rates(
         ({ wrong }) => wrong,
         ({ labelled }) => labelled,

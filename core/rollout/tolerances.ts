@@ -78,11 +78,13 @@ function suggest(comparison: Comparison, references: References, counts: Measure
 }
 
 function rateSuggestion(
-  { name, metric, tolerate, margin }: ErrorRate | RejectedRate | Accuracy,
+  comparison: ErrorRate | RejectedRate | Accuracy,
   references: References,
   counts: MeasuredCounts,
 ): Suggestion {
-  const { strata, known } = measuredRate(metric, references, counts)
+  const { name, metric, tolerate, margin } = comparison
+  const selected = comparison.metric === 'accuracy' ? comparison : {}
+  const { strata, known } = measuredRate(metric, references, counts, selected)
   const measured = hasBoth(strata) ? rateDifferenceInterval(strata, known, RISK) : undefined
   const hits = sumOf(strata, 2)
   const rate = hits > 0 ? hits / (hits + sumOf(strata, 3)) : known

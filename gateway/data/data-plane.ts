@@ -80,6 +80,7 @@ export class DataPlane {
       routes: this.routes,
       keys: () => this.idKeys,
       nowMs: () => this.evidenceMs(this.nowMs()),
+      random: () => this.random(),
       send: report,
     })
   }

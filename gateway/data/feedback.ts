@@ -6,6 +6,7 @@ import { type IdKeyRing, idHash, type PredictionIdFields, verify } from '@coalmi
 import { brokenContract, ContractError, errorBody, type Problem } from '@coalmine/contract/problem.ts'
 import { ARMS } from '@coalmine/core/routing/draw.ts'
 import type { LabelsMessage, PackedLabel, Snapshot, TruthCounts } from '../messages.ts'
+import { type JudgedTruth, judgedTruth } from './judged-truth.ts'
 import { RecentIds } from './recent-ids.ts'
 import type { ModelRoute, Served } from './route.ts'
 
@@ -48,6 +49,8 @@ export interface FeedbackDeps {
   keys(): IdKeyRing
   /** The time of the evidence. */
   nowMs(): number
+  /** u32 draws. */
+  random(): number
   send(message: LabelsMessage): void
 }
 
@@ -136,7 +139,8 @@ export class Feedback {
     if (fields.class === undefined) return undefined
     const isWrong = fields.class !== truth
     this.#tally(served, fields, isWrong, item.observedMs)
-    if (isEvidence(route, served, fields)) this.#pass(route.model, hash, fields, isWrong)
+    if (isEvidence(route, served, fields))
+      this.#pass(route.model, hash, fields, judgedTruth(served.manifest, fields, truth, this.#deps.random()))
     return undefined
   }
 
@@ -144,11 +148,12 @@ export class Feedback {
     model: string,
     hash: number,
     { rollout, timeMs, weightBp, arm }: PredictionIdFields,
-    isWrong: boolean,
+    [wrong, brier, truth]: JudgedTruth,
   ): void {
     const waiting = this.#waiting.get(model) ?? []
     this.#waiting.set(model, waiting)
-    waiting.push([rollout, hash, timeMs, weightBp, (ARMS as readonly string[]).indexOf(arm), isWrong ? 1 : 0])
+    const armIndex = (ARMS as readonly string[]).indexOf(arm)
+    waiting.push([rollout, hash, timeMs, weightBp, armIndex, wrong, brier, truth])
     if (waiting.length >= WAITING_MAX) this.flush()
   }
 

@@ -32,6 +32,8 @@ const label = (idHash: number, assignedMs: number, arm = 2, wrong: 0 | 1 = 1): P
   2500,
   arm,
   wrong,
+  null,
+  null,
 ]
 
 test('labels are given out when their second is as old as the window, each once', () => {

@@ -56,7 +56,7 @@ export class GroundTruth {
   }
 
   #take(
-    [serial, idHash, assignedMs, weightBp, armIndex, wrong]: PackedLabel,
+    [serial, idHash, assignedMs, weightBp, armIndex, wrong, brier, truth]: PackedLabel,
     rollout: Rollout,
     nowMs: number,
   ): LabelResult {
@@ -72,7 +72,11 @@ export class GroundTruth {
     this.#seen.set(second, ids)
     this.#waitingLabels++
     const stratum = probabilities(thresholds(weightBp, baselineBeside(rollout, weightBp)))
-    this.#labels.label(nowMs, assignedMs, arm, stratum, wrong === 1)
+    this.#labels.label(nowMs, assignedMs, arm, stratum, {
+      wrong: wrong === 1,
+      ...(brier !== null && { brier }),
+      ...(truth !== null && { class: truth }),
+    })
     return 'counted'
   }
 

@@ -1,5 +1,7 @@
 import { breakingChanges } from '@coalmine/contract/contract-change.ts'
+import { labelsOf } from '@coalmine/contract/feedback.ts'
 import { log } from '@coalmine/contract/log.ts'
+import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { Deployed, Deployment, VersionRef } from '@coalmine/core/rollout/deployment.ts'
 import type { Intent, Refusal } from '@coalmine/core/rollout/intent.ts'
 import type { Plan } from '@coalmine/core/rollout/plan.ts'
@@ -65,6 +67,8 @@ export class RolloutStarter {
       return refused('policy-unknown', `there is no policy '${name}'; there are: ${known}`)
     const { policy } = policies[name]!
     const version = stable?.version ?? models[model]!.initial
+    const unknown = unknownClass(policy, this.#deps.catalog.version(model, version)?.manifest)
+    if (unknown !== undefined) return refused('policy-invalid', `policy ${name} ${unknown} of ${model}`)
     if (this.#hasBaseline(model, version)) return policy
     return (
       unpaired(policy) ??
@@ -186,4 +190,17 @@ function warningsOf(policy: Policy, { warnings }: Plan): readonly string[] {
 
 export function refused(code: Refusal['code'], message: string): Refusal {
   return { kind: 'refused', code, message }
+}
+
+/** A class that the model does not know would never be labelled, and never proven. */
+function unknownClass(
+  { guardrails, signals }: Policy,
+  manifest: Pick<Manifest, 'outputs'> | undefined,
+): string | undefined {
+  if (manifest === undefined) return undefined
+  const known = labelsOf(manifest)
+  for (const one of [...guardrails, ...signals])
+    if (one.metric === 'accuracy' && one.class !== undefined && !known.includes(one.class))
+      return `compares the class '${one.class}', and there are ${known.join(', ') || 'none'}`
+  return undefined
 }

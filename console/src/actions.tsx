@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { useState } from 'preact/hooks'
+import { useEffect } from 'preact/hooks'
 import { change, modelPath } from './api.ts'
 import { ask } from './dialogs.tsx'
 import { models } from './live.ts'
@@ -241,7 +241,9 @@ const wish = signal<{ canary: string; force: boolean; retry: boolean }>({
   force: false,
   retry: false,
 })
-const imagined = signal<DryRun | undefined>(undefined)
+/** What the planner said, and to which wish: an answer to an earlier one, however late, is no answer. */
+const imagined = signal<{ wish: typeof wish.value; run: DryRun } | undefined>(undefined)
+const answered = () => (imagined.value?.wish === wish.value ? imagined.value.run : undefined)
 
 function start({ model, stable }: Traffic): void {
   const versions = (models.value?.find((each) => each.model === model)?.versions ?? []).filter(
@@ -258,33 +260,26 @@ function start({ model, stable }: Traffic): void {
     blocked: () =>
       wish.value.canary === ''
         ? 'There is no other version.'
-        : imagined.value === undefined
+        : answered() === undefined
           ? 'Asking the planner…'
-          : imagined.value.refusal?.detail,
+          : answered()?.refusal?.detail,
     act: (reason) => change('POST', `${modelPath(model)}/rollout`, { ...wish.value, reason }),
   })
 }
 
 function StartFields({ model, versions }: { model: string; versions: string[] }) {
-  const [asked, setAsked] = useState('')
-  const key = JSON.stringify(wish.value)
-  if (asked !== key && wish.value.canary !== '') {
-    setAsked(key)
-    imagined.value = undefined
-    change<DryRun>('POST', `${modelPath(model)}/rollout`, {
-      ...wish.value,
-      reason: 'a plan',
-      dryRun: true,
-    }).then(
-      (plan) => {
-        imagined.value = plan
-      },
-      (error: Error) => {
-        imagined.value = { plan: null, refusal: { code: 'refused', detail: error.message } }
-      },
+  const asked = wish.value
+  useEffect(() => {
+    if (asked.canary === '') return
+    const answer = (run: DryRun) => {
+      if (wish.value === asked) imagined.value = { wish: asked, run }
+    }
+    change<DryRun>('POST', `${modelPath(model)}/rollout`, { ...asked, reason: 'a plan', dryRun: true }).then(
+      answer,
+      (error: Error) => answer({ plan: null, refusal: { code: 'refused', detail: error.message } }),
     )
-  }
-  const { plan, refusal } = imagined.value ?? {}
+  }, [model, asked])
+  const { plan, refusal } = answered() ?? {}
   return (
     <>
       <label>

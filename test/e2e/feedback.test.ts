@@ -18,6 +18,12 @@ guardrails:
 labelWindow: 2s
 interval: 250ms
 `
+/** The same answers, of one class and by how far the score was off. */
+const SIGNALS = `
+signals:
+  - { metric: accuracy, class: churn, tolerate: 10pp, margin: 25pp }
+  - { metric: accuracy, loss: brier, tolerate: 5pp, margin: 15pp }
+`
 /** Nothing is labelled at this age while the test looks. */
 const PATIENT = LABELLED.replace('labelWindow: 2s', 'labelWindow: 1h')
 
@@ -116,7 +122,7 @@ describe('the truth about predictions', () => {
     writeFileSync(keys, `1:${first}\n`)
     gateway = await Gateway.start({
       processes: 2,
-      policies: { labelled: LABELLED, patient: PATIENT },
+      policies: { labelled: LABELLED + SIGNALS, patient: PATIENT },
       env: { COALMINE_PREDICTION_KEYS_FILE: keys },
       models: `  churn:
     initial: 1.0.0

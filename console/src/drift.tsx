@@ -12,7 +12,8 @@ const WORST_FIRST = ['drifted', 'moved', 'steady', 'too-few']
 export function DriftCards({ model, version }: { model: string; version: string }) {
   const { view, error } = useRead(
     () => read<Drift>(`${modelPath(model)}/versions/${version}/drift`),
-    [model, version, Math.floor(now.value / AGAIN_MS)],
+    [model, version],
+    Math.floor(now.value / AGAIN_MS),
   )
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   return (

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Refusal } from './api.ts'
 import { news } from './live.ts'
 import { OUTCOMES, PHASES, type Tone } from './words.ts'
@@ -18,19 +18,43 @@ export function OutcomeChip({ outcome }: { outcome: string | null }) {
   return <Chip tone={tone}>{word}</Chip>
 }
 
-/** Something read from the gateway, anew whenever something happened; what it was before stays meanwhile. */
-export function useRead<View>(read: () => Promise<View>, keys: readonly unknown[]) {
+/**
+ * What the gateway says of `keys`, read anew whenever `again` changes (by default: whenever something happened); what
+ * it was before stays meanwhile.
+ */
+export function useRead<View>(
+  read: () => Promise<View>,
+  keys: readonly unknown[],
+  again: unknown = news.value,
+) {
   const [state, set] = useState<{ view?: View; error?: Refusal }>({})
+  const reading = useRef<{ again: boolean } | undefined>(undefined)
+  // Whoever reads for other keys reads for nobody any more.
+  useEffect(
+    () => () => {
+      reading.current = undefined
+    },
+    keys,
+  )
   useEffect(() => {
-    let current = true
-    read().then(
-      (view) => current && set({ view }),
-      (error) => current && set((before) => ({ ...before, error: error as Refusal })),
-    )
-    return () => {
-      current = false
+    const start = () => {
+      const mine = { again: false }
+      reading.current = mine
+      const end = (next: (before: { view?: View }) => { view?: View; error?: Refusal }) => {
+        if (reading.current !== mine) return
+        set(next)
+        reading.current = undefined
+        if (mine.again) start()
+      }
+      read().then(
+        (view) => end(() => ({ view })),
+        (error) => end((before) => ({ ...before, error: error as Refusal })),
+      )
     }
-  }, [...keys, news.value])
+    // What is under way is waited for: where news is faster than answers, none would ever be shown.
+    if (reading.current) reading.current.again = true
+    else start()
+  }, [...keys, again])
   return state
 }
 

@@ -47,6 +47,7 @@ describe('help', () => {
     'rollout watch',
     'weight',
     'decisions',
+    'drift',
     'model verify',
     'state reset',
   ])('of %s', (command) => {
@@ -69,6 +70,7 @@ describe('help', () => {
     ['weight churn 120 --reason x', 'Expected a share in percent'],
     ['freeze maybe --reason x', 'Expected on or off'],
     ['decisions churn 0', 'Expected a whole number'],
+    ['drift', "missing required argument 'model'"],
     ['replay', 'the id of a decision'],
     ['status --url ftp://a', 'is a URL such as'],
     ['status --url http://me:secret@a', 'holds no credentials'],

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { batchCommand } from './commands/batch.ts'
+import { driftCommand } from './commands/drift.ts'
 import { modelCommand } from './commands/model.ts'
 import { policyCommand } from './commands/policy.ts'
 import { recordCommands } from './commands/record.ts'
@@ -17,6 +18,7 @@ const COMMANDS = [
   planCommand,
   trafficCommands,
   recordCommands,
+  driftCommand,
   policyCommand,
   simulateCommand,
   modelCommand,

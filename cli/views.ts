@@ -194,3 +194,31 @@ export interface FullDecision extends DecisionRow {
     readonly decision: { readonly kind: string; readonly because: string }
   } | null
 }
+
+export interface DriftSeries {
+  readonly kind: 'feature' | 'score' | 'class'
+  readonly name: string
+  readonly verdict: 'too-few' | 'steady' | 'moved' | 'drifted'
+  readonly because: readonly string[]
+  readonly records: { readonly live: number; readonly against: number }
+  /** Less its bias; null with too few records. */
+  readonly psi: number | null
+  /** Shares of the records. */
+  readonly missing: { readonly live: number; readonly against: number }
+}
+
+export type DriftComparison =
+  | {
+      readonly measured: true
+      readonly windowSeconds: number
+      readonly verdict: DriftSeries['verdict']
+      readonly series: readonly DriftSeries[]
+      readonly unmeasured: readonly { readonly name: string; readonly because: string }[]
+    }
+  | { readonly measured: false; readonly because: string }
+
+export interface DriftView {
+  readonly workers: { readonly healthy: number; readonly counting: number }
+  readonly training: DriftComparison
+  readonly stable: DriftComparison
+}

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import AxeBuilder from '@axe-core/playwright'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -73,6 +74,7 @@ async function expectAccessible(on: Page = page): Promise<void> {
 }
 
 beforeAll(async () => {
+  execFileSync('sh', ['console/ready.sh'])
   browser = await startBrowser()
   stage = await startStage({ canary: '1.1.0', policy: POLICY })
   load = startLoad(stage.gateway)

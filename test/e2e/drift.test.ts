@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ChurnRecord, customers } from '../demo/customers.ts'
-import { CUSTOMER, Gateway, json, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, json, ROOT, until } from './gateway-process.ts'
 
 /** Half of the requests go to 1.2.0, whose scores are others for the same records; each version has two workers. */
 const MODELS = `  churn:
@@ -104,6 +107,23 @@ test('records that moved are named by their feature, for every version that sees
   }
   const features = canary.stable.series.filter(({ kind }: { kind: string }) => kind === 'feature')
   expect(drifted(verdicts({ series: features }))).toEqual([])
+})
+
+test('coalmine drift: the version that is tried, the worst first, with why', async () => {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [join(ROOT, 'cli/main.ts'), 'drift', 'churn'],
+    { env: { ...process.env, COALMINE_URL: `http://127.0.0.1:${gateway.ports.admin}` } },
+  )
+  const lines = stdout.split('\n')
+  expect(lines[0]).toBe('churn 1.2.0: 2 of 2 workers count')
+  expect(stdout).toContain('against training: drifted, of the last 60 min')
+  expect(stdout).toMatch(/beside the stable version: drifted[\s\S]* score +drifted /)
+  const worst = lines.slice(4, 6).map((line) => line.trim().split(/ +/, 2))
+  expect(worst.toSorted()).toEqual([
+    ['internet_service', 'drifted'],
+    ['support_calls', 'drifted'],
+  ])
 })
 
 test('a category that training had not is counted, and not told', async () => {

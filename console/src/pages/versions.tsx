@@ -85,8 +85,10 @@ function Card({ model, version, versions }: { model: string; version: string; ve
           </div>
           {Object.entries(manifest.provenance ?? {}).map(([name, value]) => (
             <div key={name}>
-              <dt>{title(name.replaceAll(/([A-Z])/g, ' $1').toLowerCase())}</dt>
-              <dd class="wrap">{typeof value === 'object' ? JSON.stringify(value) : String(value)}</dd>
+              <dt>{title(inWords(name))}</dt>
+              <dd class="wrap">
+                <Fact value={value} />
+              </dd>
             </div>
           ))}
         </dl>
@@ -99,6 +101,23 @@ function Card({ model, version, versions }: { model: string; version: string; ve
       </section>
       <DriftCards model={model} version={version} />
       <TryForm key={version} model={model} inputs={manifest.inputs} version={version} versions={versions} />
+    </>
+  )
+}
+
+const inWords = (name: string) => name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()
+
+/** A piece of a version's provenance: its parts line by line, as the manifest has them. */
+function Fact({ value }: { value: unknown }) {
+  if (typeof value !== 'object' || value === null)
+    return /^[0-9a-f]{40,}$/.test(String(value)) ? <code class="digest">{String(value)}</code> : String(value)
+  return (
+    <>
+      {Object.entries(value).map(([name, part]) => (
+        <div key={name}>
+          <span class="muted">{inWords(name)}</span> <Fact value={part} />
+        </div>
+      ))}
     </>
   )
 }

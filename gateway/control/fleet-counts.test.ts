@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { IDLE_PROCESS } from '../data/recorder.ts'
-import type { EndpointCounts, ProcessCounts, Snapshot } from '../messages.ts'
+import type { EndpointCounts, ProcessCounts, Snapshot } from '../snapshot.ts'
 import { addSnapshots, FleetCounts } from './fleet-counts.ts'
 
 const IDLE: EndpointCounts = {

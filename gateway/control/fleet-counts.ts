@@ -7,7 +7,7 @@ import type {
   ProcessCounts,
   Snapshot,
   TruthCounts,
-} from '../messages.ts'
+} from '../snapshot.ts'
 
 /** A data process sends each second; what one silent this long had in flight is gone. */
 const SILENT_MS = 10_000

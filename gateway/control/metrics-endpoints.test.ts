@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { IDLE_PROCESS } from '../data/recorder.ts'
-import type { EndpointCounts } from '../messages.ts'
+import type { EndpointCounts } from '../snapshot.ts'
 import { addSnapshots } from './fleet-counts.ts'
 import { exposition } from './metrics.ts'
 import { endpointMetrics } from './metrics-endpoints.ts'

@@ -1,4 +1,4 @@
-import type { EndpointCounts, Snapshot } from '../messages.ts'
+import type { EndpointCounts, Snapshot } from '../snapshot.ts'
 import { addEndpoints } from './fleet-counts.ts'
 import { counter, gauge, type MetricFamily } from './metrics-family.ts'
 

@@ -1,5 +1,5 @@
 import { LATENCY_BOUNDS_SECONDS } from '../data/latency-bounds.ts'
-import type { Snapshot } from '../messages.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
 
 /** Explanations, which are no predictions and no evidence. */

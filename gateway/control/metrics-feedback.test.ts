@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Snapshot, TruthCounts } from '../messages.ts'
+import type { Snapshot, TruthCounts } from '../snapshot.ts'
 import { addSnapshots } from './fleet-counts.ts'
 import { feedbackMetrics } from './metrics-feedback.ts'
 

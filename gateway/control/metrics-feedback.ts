@@ -1,5 +1,5 @@
 import { DELAY_BOUNDS_SECONDS } from '../data/feedback.ts'
-import type { Snapshot, TruthCounts } from '../messages.ts'
+import type { Snapshot, TruthCounts } from '../snapshot.ts'
 import { counter, histogram, type MetricFamily } from './metrics-family.ts'
 import { LABEL_RESULTS, type LabelResult } from './rollouts/ground-truth.ts'
 

@@ -1,5 +1,5 @@
 import { MIRROR_RESULTS } from '../data/mirror.ts'
-import type { Snapshot } from '../messages.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { counter, type MetricFamily } from './metrics-family.ts'
 
 /** Copies of requests, whose answers nobody got. */

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../messages.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { counter, gauge, type MetricFamily } from './metrics-family.ts'
 
 /** How the data processes are, and what they gave up to stay so. */

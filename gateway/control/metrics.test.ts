@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { LATENCY_BOUNDS_SECONDS, Recorder } from '../data/recorder.ts'
-import type { Snapshot } from '../messages.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { addSnapshots, FleetCounts } from './fleet-counts.ts'
 import { exposition, fleetMetrics, healthMetrics, lossMetrics, weightMetrics } from './metrics.ts'
 

@@ -1,6 +1,6 @@
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import { LATENCY_BOUNDS_SECONDS, OUTCOMES, scoreBounds } from '../data/recorder.ts'
-import type { ArmCounts, Snapshot } from '../messages.ts'
+import type { ArmCounts, Snapshot } from '../snapshot.ts'
 import { counter, gauge, histogram, type MetricFamily } from './metrics-family.ts'
 
 export interface ArmWeight {

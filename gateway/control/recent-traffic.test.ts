@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Snapshot } from '../messages.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { RecentTraffic } from './recent-traffic.ts'
 
 const total = (stable: number, canary: number, pinned = 0): Pick<Snapshot, 'arms'> => ({

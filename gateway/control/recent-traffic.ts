@@ -1,5 +1,5 @@
 import { OUTCOMES } from '../data/recorder.ts'
-import type { ArmCounts, Snapshot } from '../messages.ts'
+import type { ArmCounts, Snapshot } from '../snapshot.ts'
 
 const WINDOW_MS = 60_000
 const DRAWN = ['stable', 'baseline', 'canary']

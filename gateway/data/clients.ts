@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import type { ClientAccess } from '../config/access.ts'
-import type { ClientCounts } from '../messages.ts'
+import type { ClientCounts } from '../snapshot.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 /** Longer is no key of anybody's. */

@@ -10,13 +10,12 @@ import type {
   EndpointEvent,
   LabelsMessage,
   PairsMessage,
-  ProcessCounts,
-  Snapshot,
   TableMessage,
   TrippedMessage,
   WrittenIdKey,
 } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
+import type { ProcessCounts, Snapshot } from '../snapshot.ts'
 import { Clients } from './clients.ts'
 import { endpointCounts, secondAttemptCounts } from './endpoint-counts.ts'
 import { Endpoints } from './endpoints.ts'

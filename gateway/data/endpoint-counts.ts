@@ -1,4 +1,4 @@
-import type { EndpointCounts, SecondAttemptCounts } from '../messages.ts'
+import type { EndpointCounts, SecondAttemptCounts } from '../snapshot.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Upstream } from './upstream.ts'
 

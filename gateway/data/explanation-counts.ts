@@ -1,5 +1,5 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
-import type { ExplanationCounts } from '../messages.ts'
+import type { ExplanationCounts } from '../snapshot.ts'
 import { LATENCY_BOUNDS_SECONDS } from './latency-bounds.ts'
 
 /** Counts of explanations that were asked for, by the version that gave them. */

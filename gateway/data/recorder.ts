@@ -1,5 +1,5 @@
 import { Histogram } from '@coalmine/contract/histogram.ts'
-import type { ArmCounts, ProcessCounts, Snapshot } from '../messages.ts'
+import type { ArmCounts, ProcessCounts, Snapshot } from '../snapshot.ts'
 import { ExplanationRecorder } from './explanation-counts.ts'
 import { LATENCY_BOUNDS_SECONDS } from './latency-bounds.ts'
 import { emptyMirrorTally, type MirrorTally } from './mirror.ts'

@@ -5,19 +5,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-venv=test/openapi/.venv
-if ! cmp -s test/openapi/requirements.txt "$venv/requirements.installed"; then
-  if ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
-    echo "python3 with venv is needed. Debian and Ubuntu: apt-get install python3-venv" >&2
-    exit 2
-  fi
-  echo "installing test/openapi/requirements.txt into $venv"
-  "${PYTHON:-python3}" -m venv --clear "$venv"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement test/openapi/requirements.txt
-  # Written last: an interrupted installation is started again.
-  cp test/openapi/requirements.txt "$venv/requirements.installed"
-fi
+sh test/venv.sh test/openapi
 
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-exec node test/openapi/main.ts "$PWD/$venv/bin/schemathesis" "$@"
+exec node test/openapi/main.ts "$PWD/test/openapi/.venv/bin/schemathesis" "$@"

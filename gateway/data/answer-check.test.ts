@@ -28,7 +28,10 @@ function check(answer: unknown, { asked = v1, pick = 0, own = false, header, of 
   const body = bytes(asked)
   const protocol = JSON.stringify(asked).includes('"inputs"') ? 'v2' : 'v1'
   const question: Question = { protocol, body, pick, manifest: of, own }
-  const headers = header === undefined ? {} : { 'x-coalmine-answer': header }
+  const headers = {
+    names: header === undefined ? [] : ['x-coalmine-answer'],
+    values: header === undefined ? [] : [header],
+  }
   return checkAnswer(question, { status: 200, headers, body: bytes(answer) })
 }
 

@@ -1,6 +1,8 @@
 import { ANSWER_HEADER, parseAnswer } from '@coalmine/contract/internal-headers.ts'
 import type { LinkAnswer } from '@coalmine/contract/link/response-frame.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
+import { headerField } from '../http1/header-fields.ts'
+import { askedRows } from './asked-rows.ts'
 import type { Answer } from './attempt.ts'
 import { foreignAnswer, property } from './foreign-answer.ts'
 import { isPlaceholder, type Said } from './identify.ts'
@@ -47,8 +49,9 @@ export function checkAnswer(question: Question, answer: Answer): Said | 'unread'
   if (!question.own && bytes > PARSED_BYTES_MAX && question.pick >= LARGE_PICKS) return 'unread'
   const said = foreignAnswer(question.manifest, parse(body), question.pick)
   if (said === undefined) return 'invalid'
-  const asked = parse(question.body)
-  const rows = rowsOf(asked, question.protocol)
+  const isV1 = question.protocol === 'v1'
+  const asked = isV1 ? undefined : parse(question.body)
+  const rows = isV1 ? askedRows(question.body) : inputRows(asked)
   if (rows !== undefined && rows !== said.rows) return 'invalid'
   if (!fits(question.manifest, said.score) && wantsScore(asked, question.manifest)) return 'invalid'
   return said.rows > ROWS_MAX ? 'unread' : said
@@ -58,8 +61,8 @@ export function checkAnswer(question: Question, answer: Answer): Said | 'unread'
 function ownWords(manifest: Manifest, answer: Answer): Said | undefined {
   if (!('headers' in answer)) return ofRow(manifest, answer)
   const { headers, body } = answer
-  const header = headers[ANSWER_HEADER]
-  const said = typeof header === 'string' ? parseAnswer(header) : undefined
+  const header = headerField(headers, ANSWER_HEADER)
+  const said = header === undefined ? undefined : parseAnswer(header)
   if (said === undefined || !fits(manifest, said.score)) return undefined
   return said.ids.every((at) => isPlaceholder(body, at)) ? said : undefined
 }
@@ -79,12 +82,8 @@ function fits({ score }: Manifest, said: number | undefined): boolean {
   return said !== undefined && said >= low - rounding && said <= high + rounding
 }
 
-/** How many rows were asked for; undefined where the request does not say it in a way that we know. */
-function rowsOf(asked: unknown, protocol: Protocol): number | undefined {
-  if (protocol === 'v1') {
-    const instances = property(asked, 'instances')
-    return Array.isArray(instances) ? instances.length : undefined
-  }
+/** How many rows an Open Inference request has; undefined where it does not say it in a way that we know. */
+function inputRows(asked: unknown): number | undefined {
   const inputs = property(asked, 'inputs')
   const shape = Array.isArray(inputs) ? property(inputs[0], 'shape') : undefined
   return Array.isArray(shape) && Number.isInteger(shape[0]) ? shape[0] : undefined

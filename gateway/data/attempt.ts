@@ -1,6 +1,7 @@
 import { BUDGET_HEADER, PICK_HEADER } from '@coalmine/contract/internal-headers.ts'
 import { LINK_KIND, type LinkRequest } from '@coalmine/contract/link/request-frame.ts'
 import type { LinkAnswer } from '@coalmine/contract/link/response-frame.ts'
+import { headerField } from '../http1/header-fields.ts'
 import type { Protocol } from './answer-check.ts'
 import type { CallFailure, Received } from './http-call.ts'
 import type { Upstream } from './upstream.ts'
@@ -123,6 +124,6 @@ export class Attempt implements LinkRequest {
 
 /** Rows of a call are JSON, whatever they say. */
 export function contentType(answer: Answer): string {
-  const type = 'headers' in answer ? answer.headers['content-type'] : undefined
-  return typeof type === 'string' ? type : 'application/json'
+  const type = 'headers' in answer ? headerField(answer.headers, 'content-type') : undefined
+  return type ?? 'application/json'
 }

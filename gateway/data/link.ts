@@ -1,7 +1,7 @@
 import { FrameError, LINK_PATH, MAX_ROWS } from '@coalmine/contract/link/frame.ts'
 import { requestFrameBytes, writeRequestFrame } from '@coalmine/contract/link/request-frame.ts'
 import { type LinkAnswer, readResponseFrame } from '@coalmine/contract/link/response-frame.ts'
-import type { Dispatcher } from 'undici'
+import type { OutgoingPool } from '../http1/outgoing-pool.ts'
 import type { LinkLimits } from '../messages.ts'
 import type { Attempt } from './attempt.ts'
 import { type CallFailure, HttpCall, type Received } from './http-call.ts'
@@ -37,7 +37,7 @@ export interface LinkListener {
  * them returns. With none under way an attempt waits for nothing but the end of the event loop's turn.
  */
 export class Link {
-  readonly #dispatcher: Dispatcher
+  readonly #pool: OutgoingPool
   readonly #limits: LinkLimits
   readonly #line: Line
   readonly #listener: LinkListener
@@ -48,13 +48,13 @@ export class Link {
   #sequence = 0
 
   constructor(
-    dispatcher: Dispatcher,
+    pool: OutgoingPool,
     limits: LinkLimits,
     line: Line,
     listener: LinkListener,
     nowMs: () => number,
   ) {
-    this.#dispatcher = dispatcher
+    this.#pool = pool
     this.#limits = limits
     this.#line = line
     this.#listener = listener
@@ -134,7 +134,7 @@ export class Link {
       this.wake()
     }
     for (const row of rows) row.held(withdraw)
-    call.send(this.#dispatcher, LINK_PATH, HEADERS, writeRequestFrame(sequence, rows))
+    call.send(this.#pool, LINK_PATH, HEADERS, writeRequestFrame(sequence, rows))
   }
 
   #over(rows: number, sentMs: number, how: Returned): void {

@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { OutgoingPool } from '../http1/outgoing-pool.ts'
 import { lastGoodLookup } from '../last-good-address.ts'
 import type { Endpoint } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
@@ -11,6 +11,9 @@ import { Line } from './line.ts'
 import { Link, type LinkListener, SHARED_BODY_BYTES_MAX } from './link.ts'
 
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024
+const CONNECT_TIMEOUT_MS = 1_000
+/** Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use. */
+const KEEP_ALIVE_MS = 30_000
 const ASIDE_CONNECTIONS = 2
 const LOOKUP = lastGoodLookup()
 
@@ -31,9 +34,9 @@ export class Upstream implements Candidate {
   /** Attempts that wait for it or are under way. */
   inFlight = 0
   readonly counts = { calls: 0, rows: 0, deadCalls: 0 }
-  readonly #open: (connections: number | null) => Pool
-  readonly #pool: Pool
-  #aside: Pool | undefined
+  readonly #open: (connectionsMax: number) => OutgoingPool
+  readonly #pool: OutgoingPool
+  #aside: OutgoingPool | undefined
   readonly #nowMs: () => number
   readonly #line: Line
   readonly #shared: Line
@@ -57,21 +60,16 @@ export class Upstream implements Candidate {
     this.#line = new Line(resilience.queue, nowMs)
     this.#shared = new Line(resilience.queue, nowMs)
     this.#connections = resilience.connections
-    this.#open = (connections) =>
-      new Pool(origin, {
-        connections,
-        pipelining: 1,
-        // The gateway ends attempts at their own deadline; undici's coarse timers would only cost.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: { timeout: 1_000, lookup: LOOKUP, ...(socketPath ? { socketPath } : {}) },
-        // Shorter than the worker's 75 s, so that the worker never closes a connection we are about to use.
-        keepAliveTimeout: 30_000,
-        keepAliveMaxTimeout: 60_000,
-        maxResponseSize: ANSWER_BYTES_MAX,
-        allowH2: false,
+    this.#open = (connectionsMax) =>
+      new OutgoingPool(origin, {
+        connectionsMax,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        keepAliveMs: KEEP_ALIVE_MS,
+        answerBytesMax: ANSWER_BYTES_MAX,
+        socketPath,
+        lookup: LOOKUP,
       })
-    this.#pool = this.#open(null)
+    this.#pool = this.#open(Number.POSITIVE_INFINITY)
     this.#negotiated(endpoint.link)
   }
 
@@ -93,7 +91,7 @@ export class Upstream implements Candidate {
   }
 
   /** For what predictions must not wait for: a few connections of its own, opened when first asked for. */
-  get aside(): Pool {
+  get aside(): OutgoingPool {
     this.#aside ??= this.#open(ASIDE_CONNECTIONS)
     return this.#aside
   }

@@ -1,14 +1,13 @@
+import { DIGITS, FOREIGN, type HeaderFields, headerFields, lists, TOKEN } from './header-fields.ts'
+
 /**
  * The head of one HTTP/1.1 request, as RFC 9112 has it and no more loosely: whatever two servers in a row might read
  * differently is refused. Pure: text in, a head or a refusal out.
  */
-export interface RequestHead {
+export interface RequestHead extends HeaderFields {
   method: string
   /** In origin form, with the query. */
   target: string
-  /** Names in lower case, in the order they came; `values[i]` belongs to `names[i]`. */
-  names: string[]
-  values: string[]
   /** Of the body; -1 where it comes in chunks. */
   contentLength: number
   /** The connection may go on after the answer. */
@@ -28,11 +27,6 @@ export interface Refusal {
   error: string
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/** Characters that have no place in a head, and line ends that are not CR LF. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const FOREIGN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?:^|[^\r])\n/
-const DIGITS = /^\d{1,15}$/
 /** A name or an address with perhaps a port. */
 const HOST = /^(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
 const TARGET = /^[\x21-\x22\x24-\x7e]+$/
@@ -69,32 +63,17 @@ export function parseHead(text: string, headersMax: number): RequestHead | Refus
   const target = text.slice(first + 1, second)
   if (target.length > TARGET_MAX)
     return { status: 414, error: `the target is longer than ${TARGET_MAX} characters` }
-  const names: string[] = []
-  const values: string[] = []
-  for (let from = end + 2; from < text.length; from = end + 2) {
-    end = text.indexOf('\r\n', from)
-    if (end < 0) end = text.length
-    const colon = text.indexOf(':', from)
-    if (colon < 0 || colon > end) return bad('a header without a colon')
-    const name = text.slice(from, colon)
-    if (!TOKEN.test(name)) return bad('a header name that is not a word')
-    if (names.length >= headersMax) return { status: 431, error: `more than ${headersMax} headers` }
-    const lower = name.toLowerCase()
-    // Some parsers take the tab for a part of the value, and so another length or coding for the body's.
-    if (text.charCodeAt(end - 1) === TAB && (lower === 'transfer-encoding' || lower === 'content-length'))
-      return bad(`a tab after ${lower}`)
-    names.push(lower)
-    values.push(trimmed(text, colon + 1, end))
-  }
-  return headOf(method, target, version === 'HTTP/1.0', names, values)
+  const fields = headerFields(text, end + 2, headersMax)
+  if (fields === 'too many') return { status: 431, error: `more than ${headersMax} headers` }
+  if (typeof fields === 'string') return bad(fields)
+  return headOf(method, target, version === 'HTTP/1.0', fields)
 }
 
 function headOf(
   method: string,
   target: string,
   isOld: boolean,
-  names: string[],
-  values: string[],
+  { names, values }: HeaderFields,
 ): RequestHead | Refusal {
   let host: string | undefined
   let contentLength: string | undefined
@@ -163,23 +142,6 @@ function originForm(method: string, target: string, host: string | undefined): s
 }
 
 const SLASH = 0x2f
-const TAB = 0x09
-
-function lists(value: string, token: string): boolean {
-  return value !== '' && value.split(',').some((one) => one.trim() === token)
-}
-
-function trimmed(text: string, from: number, to: number): string {
-  let first = from
-  let last = to
-  while (first < last && isBlank(text.charCodeAt(first))) first++
-  while (last > first && isBlank(text.charCodeAt(last - 1))) last--
-  return text.slice(first, last)
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === TAB
-}
 
 function bad(what: string): Refusal {
   return { status: 400, error: `not a proper HTTP request: ${what}` }

@@ -164,15 +164,16 @@ export class OutgoingConnection {
     else if (state === 'done') this.#answered(head, chunked.data.whole(), used < packet.length)
   }
 
-  /** @param more bytes follow that nobody asked for: whoever is next must not take them for an answer */
+  /** @param more bytes follow that nobody asked for: the length is wrong, or the next one's answer was sent unasked */
   #answered(head: AnswerHead, body: Buffer, more = false): void {
+    if (more) return void this.#broke('NOT_HTTP')
     const call = this.#call!
     this.#call = undefined
     this.#head = undefined
     this.#collected = undefined
     this.#chunked = undefined
     this.#interim = 0
-    if (more || !head.keepsAlive || head.contentLength === UNTIL_END) this.#close()
+    if (!head.keepsAlive || head.contentLength === UNTIL_END) this.#close()
     else this.#owner.freed(this, head.keepAliveMs)
     call.answered(head, body)
   }

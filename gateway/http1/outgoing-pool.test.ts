@@ -252,7 +252,7 @@ describe('a connection', () => {
 
   test('on which something comes that nobody asked for is not used again', async () => {
     behave = (socket) => socket.write(`${answer('mine')}${answer('a stranger’s')}`)
-    expect(await new Call(pool).end.promise).toEqual([200, 'mine'])
+    expect(await new Call(pool).end.promise).toEqual(['NOT_HTTP', false])
     await once(sockets[0]!, 'close')
     behave = (socket) => socket.write(answer('mine'))
     expect(await new Call(pool).end.promise).toEqual([200, 'mine'])

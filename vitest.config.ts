@@ -4,6 +4,8 @@ const node = { environment: 'node', pool: 'forks' } as const
 
 export default defineConfig({
   test: {
+    // One core less than there are would leave half of a small machine idle.
+    maxWorkers: '100%',
     projects: [
       {
         test: {

@@ -9,6 +9,7 @@ import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
 import { failures } from './failures.ts'
 import { feedback } from './feedback.ts'
+import { flags } from './flags.ts'
 import { fleet } from './fleet.ts'
 import { connections } from './gateway/connections.ts'
 import { cores } from './gateway/cores.ts'
@@ -49,6 +50,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   serving,
   failures,
   consoles,
+  flags,
   soak,
   start,
   routing,

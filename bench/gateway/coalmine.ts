@@ -20,6 +20,8 @@ export interface GatewayPlan {
   adminPort?: number
   metricsPort?: number
   place?: Place | 'anywhere'
+  /** Beside those of this program. */
+  env?: Record<string, string>
 }
 
 /** The product as it is shipped, on free ports: supervisor, control process and data processes. */
@@ -32,6 +34,7 @@ export async function startCoalmine({
   adminPort,
   metricsPort,
   place = 'server',
+  env = {},
 }: GatewayPlan): Promise<Child> {
   const [admin, metrics] = [adminPort ?? (await freePort()), metricsPort ?? (await freePort())]
   const config = {
@@ -47,6 +50,6 @@ export async function startCoalmine({
   const command = [process.execPath, 'gateway/main.ts', '--config', file]
   return children.spawn('Coalmine', command, place === 'anywhere' ? undefined : place, {
     cwd: ROOT,
-    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1', ...env },
   })
 }

@@ -32,7 +32,12 @@ export interface Settings {
   stateBytes?: number
   /** How many files and connections each of its processes may have open. */
   descriptors?: number
+  /** In YAML; see `NEVER_LATE`. */
+  overload?: string
 }
+
+/** A machine with other work makes every event loop late, and the gateway would rightly refuse predictions for that. */
+const NEVER_LATE = '{ loopDelay: 10s, loopUse: 100% }'
 
 /** Why no gateway can have a disk of its own here; undefined where it can. */
 export function noOwnDisk(): string | undefined {
@@ -49,6 +54,7 @@ export class Gateway {
   readonly #policies: Record<string, string>
   readonly #stateBytes: number | undefined
   readonly #descriptors: number | undefined
+  readonly #overload: string
   ports = { data: 0, admin: 0, metrics: 0 }
   child!: ChildProcess
   output = ''
@@ -60,11 +66,13 @@ export class Gateway {
     policies = {},
     stateBytes,
     descriptors,
+    overload = NEVER_LATE,
   }: Omit<Settings, 'models'> = {}) {
     this.#modelsFolder = modelsFolder
     this.#policies = policies
     this.#stateBytes = stateBytes
     this.#descriptors = descriptors
+    this.#overload = overload
     this.#env = env
     this.#processes = processes
   }
@@ -94,6 +102,7 @@ export class Gateway {
         `processes: ${this.#processes}`,
         'store: sqlite:./data/coalmine.db',
         `modelsFolder: ${this.#modelsFolder}`,
+        `overload: ${this.#overload}`,
         'models:',
         models,
       ].join('\n'),

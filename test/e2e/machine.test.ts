@@ -50,7 +50,7 @@ describe('an error that nobody caught', () => {
 
 describe('an event loop that stands still for two seconds', () => {
   test('whoever waited is answered or refused for overload, and then all goes on in the same process', async () => {
-    gateway = await Gateway.start({ models: MODELS, env: INSPECTABLE })
+    gateway = await Gateway.start({ models: MODELS, env: INSPECTABLE, overload: '{}' })
     const load = startLoad(gateway)
     await until(() => load.seen().answered > 50)
     const pids = gateway.children(DATA)

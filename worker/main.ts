@@ -2,7 +2,7 @@
 import './telemetry-off.ts'
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
 import { HELP, parseSettings, type Settings, SettingsError } from './settings.ts'
 import { startWorker, type Worker } from './worker.ts'
 
@@ -18,7 +18,7 @@ if (args.includes('--help') || args.includes('-h')) {
 
 process.on('uncaughtException', (error) => {
   log.error('crashed', { error: String(error), stack: error?.stack })
-  process.exit(1)
+  void logWritten().then(() => process.exit(1))
 })
 const settings = settingsOrExit()
 let worker: Worker
@@ -27,7 +27,7 @@ let exiting = false
 try {
   worker = await startWorker(settings, log, (reason) => {
     log.error('the model is lost', { reason })
-    process.exit(1)
+    void logWritten().then(() => process.exit(1))
   })
 } catch (error) {
   report({ ready: false, reason: (error as Error).message })
@@ -59,7 +59,7 @@ function exit(because: string) {
   }, DRAIN_MS_MAX).unref()
   worker.drain().then(() => {
     log.info('stopped')
-    process.exit(0)
+    void logWritten().then(() => process.exit(0))
   })
 }
 

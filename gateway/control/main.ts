@@ -1,5 +1,5 @@
 import { Server as TlsServer } from 'node:tls'
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
 import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import { isGuarded } from '../config/access.ts'
 import { isLoopback } from '../config/address.ts'
@@ -170,6 +170,7 @@ async function stop(): Promise<void> {
   watching.close()
   await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
   await store.close()
+  await logWritten()
   process.exit(0)
 }
 

@@ -4,6 +4,7 @@ import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { log, logWritten } from '@coalmine/contract/log.ts'
 import { HELP, parseSettings, type Settings, SettingsError } from './settings.ts'
+import { workerTracer } from './tracing/worker-tracer.ts'
 import { startWorker, type Worker } from './worker.ts'
 
 /** Kubernetes, ECS and Cloud Run kill after 10 s at the earliest; connections still open by then are cut. */
@@ -25,10 +26,11 @@ let worker: Worker
 let exiting = false
 
 try {
-  worker = await startWorker(settings, log, (reason) => {
+  const lost = (reason: string) => {
     log.error('the model is lost', { reason })
     void logWritten().then(() => process.exit(1))
-  })
+  }
+  worker = await startWorker(settings, log, lost, await workerTracer(settings, process.env))
 } catch (error) {
   report({ ready: false, reason: (error as Error).message })
   process.stderr.write(`${(error as Error).message}\n`)

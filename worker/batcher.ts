@@ -28,6 +28,8 @@ export interface Job {
   readonly tensors: readonly EncodedTensor[] | undefined
   /** On the clock of `nowMs`; Infinity for none. */
   readonly deadlineMs: number
+  /** By what a log names it. */
+  readonly reference?: Readonly<Record<string, string | undefined>>
   /** Asked for by a batcher that `isWatched` alone. */
   readonly watch?: RunWatch | undefined
   gone(): boolean
@@ -50,7 +52,8 @@ export type BatcherSettings = {
   onRun(rows: number, seconds: number): void
   /** A run that the model answered whole. */
   onAnswered(run: { inputs: readonly EncodedTensor[]; outputs: readonly TensorData[]; rows: number }): void
-  onModelError(error: unknown): void
+  /** @param job whose alone the run was */
+  onModelError(error: unknown, job?: Job): void
 }
 
 /** Consecutive rows of one job that go into one run. */
@@ -179,7 +182,7 @@ export class Batcher {
       isFailed = false
       return outputs
     } catch (error) {
-      onModelError(error)
+      onModelError(error, shares.length === 1 ? shares[0]!.job : undefined)
       return undefined
     } finally {
       const endMs = nowMs()
@@ -242,7 +245,7 @@ export class Batcher {
       job.answered(outputs, row)
     } catch (error) {
       // One request must not keep the others of its run from their answers.
-      this.#settings.onModelError(error)
+      this.#settings.onModelError(error, job)
       job.failed('model error')
     }
   }

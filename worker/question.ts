@@ -78,8 +78,7 @@ export class Question implements Job {
         return this.#answer(error.status, JSON.stringify(errorBody(error)), 'rejected')
       }
       this.#serving.log.error('a request failed', {
-        requestId: this.requestId,
-        traceId: this.watch?.traceId ?? parseTraceparent(this.#reply.traceparent())?.traceId,
+        ...this.reference,
         error: String(error),
         stack: (error as Error)?.stack,
       })
@@ -128,6 +127,11 @@ export class Question implements Job {
     const given = requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : this.#asked?.id
     this.#id = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
     return this.#id
+  }
+
+  get reference() {
+    const traceId = this.watch?.traceId ?? parseTraceparent(this.#reply.traceparent())?.traceId
+    return { requestId: this.requestId, traceId }
   }
 
   #answer(status: number, body: string, outcome: Outcome, facts?: Facts): void {

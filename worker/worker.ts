@@ -150,7 +150,7 @@ function serve(
       metrics.inferenceSeconds.observe(seconds)
     },
     onAnswered: (run) => serving.distribution.add(run),
-    onModelError: (error) => log.error('the model failed', { error: String(error) }),
+    onModelError: (error, job) => log.error('the model failed', { ...job?.reference, error: String(error) }),
   })
   const { bodyBytesMax, instancesMax } = settings
   const linkRowsMax = timings[0]!.runMs > SLOW_ROW_MS ? 1 : MAX_ROWS

@@ -32,6 +32,8 @@ export interface Settings {
   stateBytes?: number
   /** How many files and connections each of its processes may have open. */
   descriptors?: number
+  /** A descriptor for its standard error, which is not in `output` then. */
+  log?: number
 }
 
 /** Why no gateway can have a disk of its own here; undefined where it can. */
@@ -60,7 +62,7 @@ export class Gateway {
     policies = {},
     stateBytes,
     descriptors,
-  }: Omit<Settings, 'models'> = {}) {
+  }: Omit<Settings, 'models' | 'log'> = {}) {
     this.#modelsFolder = modelsFolder
     this.#policies = policies
     this.#stateBytes = stateBytes
@@ -69,12 +71,12 @@ export class Gateway {
     this.#processes = processes
   }
 
-  static async start({ models, ...rest }: Settings): Promise<Gateway> {
+  static async start({ models, log, ...rest }: Settings): Promise<Gateway> {
     const gateway = new Gateway(rest)
     const [data, admin, metrics] = await freePorts(3)
     gateway.ports = { data: data!, admin: admin!, metrics: metrics! }
     gateway.configure(models)
-    await gateway.start()
+    await gateway.start(log)
     return gateway
   }
 
@@ -108,23 +110,23 @@ export class Gateway {
     writeFileSync(this.configFile, change(readFileSync(this.configFile, 'utf8')))
   }
 
-  async start(): Promise<void> {
-    this.spawn()
+  async start(log?: number): Promise<void> {
+    this.spawn(log)
     await until(
       async () => this.output.includes('Coalmine is up') && (await this.status('/readyz')) === 200,
       () => this.output,
     )
   }
 
-  spawn(): void {
+  spawn(log?: number): void {
     const command = [process.execPath, PROGRAM, '--config', this.configFile]
     const [program, ...flags] = this.#onItsDisk(this.#withDescriptors(command))
     this.child = spawn(program!, flags, {
       env: { ...process.env, ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', log ?? 'pipe'],
     })
-    for (const stream of [this.child.stdout!, this.child.stderr!])
-      stream.on('data', (chunk) => (this.output += chunk))
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk) => (this.output += chunk))
   }
 
   /** In a mount namespace of its own, which goes with it, and with the same process id. */

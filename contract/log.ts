@@ -1,4 +1,5 @@
 import { pino, stdTimeFunctions } from 'pino'
+import { logStream } from './log-stream.ts'
 
 type Write = (msg: string, fields?: Record<string, unknown>) => void
 export type Log = Record<'info' | 'warn' | 'error', Write>
@@ -8,16 +9,14 @@ const WAITING_BYTES_MAX = 1024 * 1024
 /** A process that ends waits so long for such a reader. */
 const WRITTEN_MS_MAX = 1_000
 
+const stream = logStream()
 let dropped = 0
 let untold = 0
 
-/**
- * pino's own destination would hold up the end of a process for as long as nobody reads; what Node's stream to the pipe takes is
- * written when there is room, and an end need not wait for it.
- */
+/** pino's own destination would hold up the end of a process for as long as nobody reads. */
 const lines = pino(
   { base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
-  { write: (line: string) => process.stderr.write(line) },
+  { write: (line: string) => stream.write(line) },
 )
 
 /**
@@ -35,7 +34,7 @@ export function droppedLogLines(): number {
 export function logWritten(): Promise<void> {
   return new Promise((resolve) => {
     const givenUp = setTimeout(resolve, WRITTEN_MS_MAX)
-    process.stderr.write('', () => {
+    stream.write('', () => {
       clearTimeout(givenUp)
       resolve()
     })
@@ -43,11 +42,11 @@ export function logWritten(): Promise<void> {
 }
 
 // Whoever read the log may have died first (EPIPE); that must not end the process.
-process.stderr.on('error', () => {})
+stream.on('error', () => {})
 
 function writer(level: keyof Log): Write {
   return (msg, fields) => {
-    if (process.stderr.writableLength > WAITING_BYTES_MAX) {
+    if (stream.writableLength > WAITING_BYTES_MAX) {
       dropped++
       untold++
       return

@@ -1,4 +1,4 @@
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
 
 /**
  * What nobody caught, rejections included, is logged and ends the process with 1: its state can no longer be believed.
@@ -10,6 +10,8 @@ export function onCrash(wayOut: () => Promise<void> = async () => {}): void {
     log.error('crashed', { origin, error: String(error), stack: error?.stack })
     if (crashed) process.exit(1)
     crashed = true
-    void wayOut().finally(() => process.exit(1))
+    void wayOut()
+      .then(logWritten)
+      .finally(() => process.exit(1))
   })
 }

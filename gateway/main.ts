@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
 import { readConfig } from './config/read-config.ts'
 import { onCrash } from './crash.ts'
 import { stateFolderOf } from './state-folder.ts'
@@ -66,6 +66,7 @@ void Promise.race([supervisor.ready.then(() => true), wait(WELCOME_MS, false, { 
 )
 const reason = await supervisor.exited
 await lock.release()
+await logWritten()
 if (reason !== undefined) end(reason, 1)
 process.exit(0)
 

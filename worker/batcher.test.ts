@@ -48,6 +48,7 @@ function doubling(more: Partial<BatcherSettings> & { turns?: () => number } = {}
     outputElements: [1],
     rowsPerRun: 4,
     waitingMax: 1000,
+    isWatched: false,
     nowMs: () => 0,
     onRun: () => {},
     onAnswered: () => {},

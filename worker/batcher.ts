@@ -3,6 +3,22 @@ import { sliceElements, sliceRows, stackData, stackRows } from './tensor-rows.ts
 
 export type ModelRecord = Record<string, unknown>
 
+/** What happened in one run, on the clock of `nowMs`. */
+export interface RunTimes {
+  readonly startMs: number
+  /** Undefined where the records could not be encoded. */
+  readonly encodedMs: number | undefined
+  readonly endMs: number
+  /** Of all its jobs. */
+  readonly rows: number
+  readonly jobs: number
+  readonly isFailed: boolean
+}
+/** Who is told of each run that has rows of a job. */
+export interface RunWatch {
+  ran(run: RunTimes): void
+}
+
 /** One request's rows. Exactly one of `answered` and `failed` is called, once, unless the client is gone. */
 export interface Job {
   readonly rows: number
@@ -12,6 +28,10 @@ export interface Job {
   readonly tensors: readonly EncodedTensor[] | undefined
   /** On the clock of `nowMs`; Infinity for none. */
   readonly deadlineMs: number
+  /** By what a log names it. */
+  readonly reference?: Readonly<Record<string, string | undefined>>
+  /** Asked for by a batcher that `isWatched` alone. */
+  readonly watch?: RunWatch | undefined
   gone(): boolean
   /** The job's rows begin at `firstRow` of every array; the arrays are shared with other jobs. */
   answered(outputs: readonly TensorData[], firstRow: number): void
@@ -26,11 +46,14 @@ export type BatcherSettings = {
   outputElements: readonly number[]
   rowsPerRun: number
   waitingMax: number
+  /** Jobs may have a watch. */
+  isWatched: boolean
   nowMs(): number
   onRun(rows: number, seconds: number): void
   /** A run that the model answered whole. */
   onAnswered(run: { inputs: readonly EncodedTensor[]; outputs: readonly TensorData[]; rows: number }): void
-  onModelError(error: unknown): void
+  /** @param job whose alone the run was */
+  onModelError(error: unknown, job?: Job): void
 }
 
 /** Consecutive rows of one job that go into one run. */
@@ -139,12 +162,15 @@ export class Batcher {
 
   /** Undefined when the model fails. */
   async #run(shares: readonly Share[]): Promise<TensorData[] | undefined> {
-    const { run, outputElements, nowMs, onRun, onAnswered, onModelError } = this.#settings
+    const { run, outputElements, isWatched, nowMs, onRun, onAnswered, onModelError } = this.#settings
     let rows = 0
     for (const share of shares) rows += share.rows
     const startMs = nowMs()
+    let encodedMs: number | undefined
+    let isFailed = true
     try {
       const inputs = this.#inputs(shares)
+      if (isWatched) encodedMs = nowMs()
       const outputs = await run(inputs)
       outputs.forEach((data, index) => {
         // Rows are handed out by position, so a model that drops or adds some must not get that far.
@@ -153,12 +179,18 @@ export class Batcher {
         }
       })
       onAnswered({ inputs, outputs, rows })
+      isFailed = false
       return outputs
     } catch (error) {
-      onModelError(error)
+      onModelError(error, shares.length === 1 ? shares[0]!.job : undefined)
       return undefined
     } finally {
-      onRun(rows, (nowMs() - startMs) / 1000)
+      const endMs = nowMs()
+      onRun(rows, (endMs - startMs) / 1000)
+      if (isWatched) {
+        const times = { startMs, encodedMs, endMs, rows, jobs: shares.length, isFailed }
+        for (const { job } of shares) job.watch?.ran(times)
+      }
     }
   }
 
@@ -213,7 +245,7 @@ export class Batcher {
       job.answered(outputs, row)
     } catch (error) {
       // One request must not keep the others of its run from their answers.
-      this.#settings.onModelError(error)
+      this.#settings.onModelError(error, job)
       job.failed('model error')
     }
   }

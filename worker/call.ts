@@ -18,7 +18,12 @@ const JSON_LENGTH_HEADER = 'inference-header-content-length'
 export function handle(exchange: Exchange, protocol: Protocol, serving: Serving): void {
   const beside = besideOf(exchange)
   const reply = new HttpReply(exchange, serving, beside.pick >= 0)
-  const question = new Question(protocol, serving, beside, reply)
+  const trace = serving.tracer?.trace({
+    ...{ traceparent: reply.traceparent(), tracestate: exchange.header('tracestate') },
+    ...{ path: serving.paths[protocol.route], startMs: beside.startMs },
+    ...{ isOfGateway: beside.pick >= 0, isLink: false },
+  })
+  const question = new Question(protocol, serving, beside, reply, trace)
   reply.question = question
   const encoding = exchange.header('content-encoding')
   if (encoding !== undefined && encoding !== 'identity')
@@ -64,6 +69,10 @@ class HttpReply implements Reply {
     this.#exchange = exchange
     this.#serving = serving
     this.#says = says
+  }
+
+  traceparent(): string | undefined {
+    return this.#exchange.header('traceparent')
   }
 
   gone(): boolean {

@@ -15,7 +15,8 @@ export async function goldenProblem(
   golden: readonly Golden[],
   serving: Serving,
 ): Promise<string | undefined> {
-  const uncounted = { ...serving, metrics: { ...serving.metrics, observe: () => {} } }
+  const { tracer: _, ...untraced } = serving
+  const uncounted = { ...untraced, metrics: { ...serving.metrics, observe: () => {} } }
   const problems: string[] = []
   for (let first = 0; first < golden.length; first += AT_ONCE) {
     const some = golden.slice(first, first + AT_ONCE)

@@ -70,16 +70,21 @@ class LinkCall {
   }
 
   #ask(row: ReadRequest, i: number, startMs: number): void {
-    const { kind, body, budgetMs, wantsIds, pick, requestId } = row
-    const reply = new RowReply(this, i, startMs)
+    const { kind, body, budgetMs, wantsIds, pick, requestId, traceparent, tracestate } = row
+    const reply = new RowReply(this, i, startMs, traceparent)
     const beside = {
       pick: wantsIds ? pick : -1,
       requestId,
       startMs,
       deadlineMs: budgetMs === 0 ? Number.POSITIVE_INFINITY : startMs + budgetMs,
     }
-    const question = new Question(kind === LINK_KIND.v1 ? V1 : V2, this.#serving, beside, reply)
-    const { bodyBytesMax } = this.#serving
+    const protocol = kind === LINK_KIND.v1 ? V1 : V2
+    const { bodyBytesMax, tracer, paths } = this.#serving
+    const trace = tracer?.trace({
+      ...{ traceparent, tracestate, path: paths[protocol.route], startMs },
+      ...{ isOfGateway: true, isLink: true },
+    })
+    const question = new Question(protocol, this.#serving, beside, reply, trace)
     if (kind === LINK_KIND.v2binary)
       question.fail(400, 'binary tensor data is not supported; send the values as JSON', 'rejected')
     else if (body.length > bodyBytesMax)
@@ -103,11 +108,17 @@ class RowReply implements Reply {
   readonly #call: LinkCall
   readonly #row: number
   readonly #startMs: number
+  readonly #traceparent: string | undefined
 
-  constructor(call: LinkCall, row: number, startMs: number) {
+  constructor(call: LinkCall, row: number, startMs: number, traceparent: string | undefined) {
     this.#call = call
     this.#row = row
     this.#startMs = startMs
+    this.#traceparent = traceparent
+  }
+
+  traceparent(): string | undefined {
+    return this.#traceparent
   }
 
   gone(): boolean {

@@ -2,8 +2,9 @@
 import './telemetry-off.ts'
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
 import { HELP, parseSettings, type Settings, SettingsError } from './settings.ts'
+import { workerTracer } from './tracing/worker-tracer.ts'
 import { startWorker, type Worker } from './worker.ts'
 
 /** Kubernetes, ECS and Cloud Run kill after 10 s at the earliest; connections still open by then are cut. */
@@ -18,17 +19,18 @@ if (args.includes('--help') || args.includes('-h')) {
 
 process.on('uncaughtException', (error) => {
   log.error('crashed', { error: String(error), stack: error?.stack })
-  process.exit(1)
+  void logWritten().then(() => process.exit(1))
 })
 const settings = settingsOrExit()
 let worker: Worker
 let exiting = false
 
 try {
-  worker = await startWorker(settings, log, (reason) => {
+  const lost = (reason: string) => {
     log.error('the model is lost', { reason })
-    process.exit(1)
-  })
+    void logWritten().then(() => process.exit(1))
+  }
+  worker = await startWorker(settings, log, lost, await workerTracer(settings, process.env))
 } catch (error) {
   report({ ready: false, reason: (error as Error).message })
   process.stderr.write(`${(error as Error).message}\n`)
@@ -59,7 +61,7 @@ function exit(because: string) {
   }, DRAIN_MS_MAX).unref()
   worker.drain().then(() => {
     log.info('stopped')
-    process.exit(0)
+    void logWritten().then(() => process.exit(0))
   })
 }
 

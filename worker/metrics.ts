@@ -36,6 +36,7 @@ export class Metrics {
   ready: () => boolean = () => false
   modelFacts: ModelFacts | undefined
   explain: (() => ExplainFacts) | undefined
+  spans: Readonly<Record<'exported' | 'failed' | 'dropped', number>> | undefined
   readonly #durations: Record<Route, Record<Outcome, Histogram>> = {
     v1_predict: perOutcome(),
     v2_infer: perOutcome(),
@@ -75,6 +76,13 @@ export class Metrics {
     this.#add('coalmine_worker_ready', '1 when the worker takes traffic.', 'gauge', () => [
       { value: this.ready() ? 1 : 0, labels },
     ])
+    this.#add(
+      'coalmine_worker_trace_spans_total',
+      'Spans on their way to the collector, by what became of them.',
+      'counter',
+      () =>
+        Object.entries(this.spans ?? {}).map(([result, value]) => ({ value, labels: { ...labels, result } })),
+    )
     this.#add('coalmine_worker_model_info', 'The loaded model; always 1.', 'gauge', () => {
       if (this.modelFacts === undefined) return []
       const { digest, threading, rowsPerRun } = this.modelFacts

@@ -53,6 +53,25 @@ async function halfSent(address: string) {
 }
 
 describe('a worker process', () => {
+  test('names the request and its trace where the model failed for it alone', async () => {
+    const { worker, address } = await startReady(onPort)
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+    const headers = { 'x-request-id': 'r1', traceparent: `00-${traceId}-00f067aa0ba902b7-00` }
+    // The model itself fails for such a count.
+    const fails = { instances: [{ ...one, count: 12 }] }
+    expect((await post(address, predictPath, fails, headers)).status).toBe(500)
+    await worker.logged('"msg":"the model failed"}')
+    const lines = worker
+      .log()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.at(-1)).toMatchObject({
+      ...{ level: 'error', msg: 'the model failed', requestId: 'r1', traceId },
+      error: expect.any(String),
+    })
+  })
+
   test('says that it is ready, and serves on a private socket', async () => {
     const { worker, address, line } = await startReady([...tabular, '--socket', socket])
     expect(line).toEqual({ ready: true, pid: worker.child.pid, address: socket })

@@ -33,7 +33,7 @@ export type Written = {
 
 /** One wire protocol: how a body is read, how an answer is written. */
 export type Protocol = {
-  route: Route
+  route: Exclude<Route, 'v1_explain'>
   /** Throws ContractError. */
   read(body: Buffer, serving: Serving): Asked
   /** Throws NotFiniteError. */

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { type Answer, REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
 import { ContractError, errorBody } from '@coalmine/contract/problem.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
+import { parseTraceparent } from '@coalmine/contract/tracing/trace-context.ts'
 import type { Job, JobFailure } from './batcher.ts'
 import type { Outcome } from './metrics.ts'
 import type { Asked, Protocol } from './protocol.ts'
 import type { Serving } from './serving.ts'
+import type { QuestionTrace } from './tracing/question-trace.ts'
 
 /** What the gateway says of a question beside its body. */
 export interface Beside {
@@ -24,6 +26,8 @@ export type Facts = Answer
 
 /** How an answer goes back to who asked. */
 export interface Reply {
+  /** What the caller says of its trace, as it came. */
+  traceparent(): string | undefined
   gone(): boolean
   /** @param facts of a prediction */
   answer(status: number, body: string, outcome: Outcome, facts?: Facts): void
@@ -43,13 +47,22 @@ export class Question implements Job {
   records: Job['records']
   tensors: Job['tensors']
   readonly deadlineMs: number
+  /** Where it is traced. */
+  readonly watch: QuestionTrace | undefined
 
-  constructor(protocol: Protocol, serving: Serving, beside: Beside, reply: Reply) {
+  constructor(
+    protocol: Protocol,
+    serving: Serving,
+    beside: Beside,
+    reply: Reply,
+    watch: QuestionTrace | undefined,
+  ) {
     this.#protocol = protocol
     this.#serving = serving
     this.#beside = beside
     this.#reply = reply
     this.deadlineMs = beside.deadlineMs
+    this.watch = watch
   }
 
   read(body: Buffer): void {
@@ -64,9 +77,14 @@ export class Question implements Job {
         this.#serving.distribution.refused(error)
         return this.#answer(error.status, JSON.stringify(errorBody(error)), 'rejected')
       }
-      this.#serving.log.error('a request failed', { error: String(error), stack: (error as Error)?.stack })
+      this.#serving.log.error('a request failed', {
+        ...this.reference,
+        error: String(error),
+        stack: (error as Error)?.stack,
+      })
       return this.fail(500, 'internal error', 'model_error')
     }
+    this.watch?.waits(performance.now())
     if (!this.#serving.batcher.submit(this)) this.fail(503, 'too many requests are waiting', 'overloaded')
   }
 
@@ -85,6 +103,7 @@ export class Question implements Job {
   }
 
   failed(reason: JobFailure): void {
+    if (reason !== 'model error') this.watch?.waitedInVain(performance.now())
     if (reason === 'gone') this.abandon()
     else if (reason === 'expired')
       this.fail(504, 'the time for this request ran out before the model was run', 'expired')
@@ -98,6 +117,7 @@ export class Question implements Job {
   abandon(): void {
     this.#count('abandoned')
     this.#reply.abandoned()
+    this.watch?.ended(499, this.requestId, this.rows, performance.now())
   }
 
   /** The caller's, else the one in the body, else a new one; the same wherever it is said. */
@@ -109,9 +129,15 @@ export class Question implements Job {
     return this.#id
   }
 
+  get reference() {
+    const traceId = this.watch?.traceId ?? parseTraceparent(this.#reply.traceparent())?.traceId
+    return { requestId: this.requestId, traceId }
+  }
+
   #answer(status: number, body: string, outcome: Outcome, facts?: Facts): void {
     this.#reply.answer(status, body, outcome, facts)
     this.#count(outcome)
+    this.watch?.ended(status, this.requestId, this.rows, performance.now())
   }
 
   #count(outcome: Outcome): void {

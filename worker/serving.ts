@@ -8,6 +8,7 @@ import type { Batcher } from './batcher.ts'
 import { Distribution } from './distribution/distribution.ts'
 import { compileRowWriter, type RowWriter } from './json-rows.ts'
 import type { Metrics } from './metrics.ts'
+import type { WorkerTracer } from './tracing/worker-tracer.ts'
 
 /** What one counted row says: the score that is compared, and the class. NaN and -1 where there is none. */
 export type RowFacts = {
@@ -24,6 +25,8 @@ export type Serving = {
   batcher: Batcher
   metrics: Pick<Metrics, 'observe' | 'linkRows'>
   log: Log
+  /** Where predictions are traced. */
+  tracer?: WorkerTracer
   bodyBytesMax: number
   instancesMax: number
   jsonLimits: JsonLimits
@@ -37,6 +40,8 @@ export type Serving = {
   predictTail: string
   /** Members of `parameters` in every V2 answer, without braces. */
   inferParameters: string
+  /** What was asked, whichever way and with which version in its path. */
+  paths: { v1_predict: string; v2_infer: string }
   /** Response headers of every answer, flat. */
   headers: readonly string[]
 }
@@ -49,6 +54,7 @@ export type ServingParts = Pick<
   | 'batcher'
   | 'metrics'
   | 'log'
+  | 'tracer'
   | 'bodyBytesMax'
   | 'instancesMax'
   | 'jsonLimits'
@@ -71,6 +77,10 @@ export function compileServing(parts: ServingParts): Serving {
     predictTail: `],${identity},"parameters":{${origin}}}`,
     // KServe's client drops the version of a V2 answer but keeps its parameters.
     inferParameters: `"model_version":${JSON.stringify(manifest.version)},${origin}`,
+    paths: {
+      v1_predict: `/v1/models/${manifest.name}:predict`,
+      v2_infer: `/v2/models/${manifest.name}/infer`,
+    },
     headers: [
       'content-type',
       'application/json',

@@ -101,6 +101,13 @@ describe('settings', () => {
     ])
   })
 
+  test('what traces cannot have is refused with the rest', () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
+    expect(() => parseSettings(['--model', 'churn', '--version', '1.1.0', '--port', 'x'], env)).toThrow(
+      /--port must be .*\n.*OTEL_EXPORTER_OTLP_PROTOCOL: expected http\/protobuf, found grpc\.$/,
+    )
+  })
+
   test('roles are no versions', () => {
     expect(problems(['--model', 'churn', '--version', 'Stable'])[0]).toMatch(
       /^--version "Stable" is not possible: /,

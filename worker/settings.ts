@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { DEFAULT_JSON_LIMITS, type JsonLimits } from '@coalmine/contract/json-limits.ts'
 import { modelNameProblem, versionProblem } from '@coalmine/contract/names.ts'
+import { tracingSettings } from '@coalmine/contract/tracing/settings.ts'
 import type { ThreadingSetting } from './threading.ts'
 
 export type Settings = {
@@ -161,6 +162,11 @@ export function parseSettings(
     jsonLimits: { depth: integer('json-depth', 1, 1_000), keys: integer('json-keys', 1, 1_000_000) },
     readyFd: read('ready-fd').text === undefined ? undefined : integer('ready-fd', 1, 1023),
     dieWithStdin: choice('die-with-stdin', ['true', 'false']) === 'true',
+  }
+  try {
+    tracingSettings(env)
+  } catch (error) {
+    problems.push(`${(error as Error).message}.`)
   }
   if (problems.length > 0) throw new SettingsError(problems)
   return settings

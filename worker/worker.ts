@@ -17,6 +17,7 @@ import { type Model, openModel } from './model.ts'
 import { createHttpServer, listen } from './server.ts'
 import { compileServing, type Serving } from './serving.ts'
 import type { Settings } from './settings.ts'
+import type { WorkerTracer } from './tracing/worker-tracer.ts'
 
 /** Requests that may wait for a run; more are told to come back. */
 const WAITING_MAX = 1024
@@ -36,15 +37,20 @@ export type Worker = {
   drain(): Promise<void>
 }
 
-/** Listens, then loads the model. Rejects when it cannot listen. `onLost`: the model's thread has ended. */
+/**
+ * Listens, then loads the model. Rejects when it cannot listen. `onLost`: the model's thread has ended. `tracer`: where
+ * predictions are traced; it is closed with the worker.
+ */
 export async function startWorker(
   settings: Settings,
   log: Log,
   onLost: (reason: string) => void,
+  tracer?: WorkerTracer,
 ): Promise<Worker> {
   const { model, version } = settings
   const life = new Life()
   const metrics = new Metrics(model, version)
+  metrics.spans = tracer?.queue.counts
   const app = buildApp({ model, version, life, metrics })
   const server = createHttpServer(app, life)
   const address = await listen(server, settings.listen)
@@ -57,10 +63,10 @@ export async function startWorker(
   return {
     app,
     life,
-    readiness: load(settings, life, metrics, log, lost).then((reason) =>
+    readiness: load(settings, life, metrics, log, lost, tracer).then((reason) =>
       reason === undefined ? { ready: true, address } : { ready: false, reason },
     ),
-    drain: () => drain(life, server),
+    drain: () => drain(life, server, tracer),
   }
 }
 
@@ -71,12 +77,13 @@ async function load(
   metrics: Metrics,
   log: Log,
   onLost: (reason: string) => void,
+  tracer: WorkerTracer | undefined,
 ): Promise<string | undefined> {
   const sinceMs = performance.now()
   let reason: string | undefined
   try {
     const model = await openModel(settings, onLost)
-    const serving = serve(model, settings, life, metrics, log)
+    const serving = serve(model, settings, life, metrics, log, tracer)
     reason = await goldenProblem(model.golden, serving)
     const explanations = new Explanations({
       inputs: model.manifest.inputs,
@@ -127,6 +134,7 @@ function serve(
   life: Life,
   metrics: Metrics,
   log: Log,
+  tracer: WorkerTracer | undefined,
 ): Serving {
   const batcher = new Batcher({
     run: (inputs: readonly EncodedTensor[]) => engine.run(inputs),
@@ -134,6 +142,7 @@ function serve(
     outputElements: manifest.outputs.map(elementsPerRow),
     rowsPerRun: choice.rowsPerRun,
     waitingMax: WAITING_MAX,
+    isWatched: tracer !== undefined,
     nowMs: () => performance.now(),
     onRun(rows, seconds) {
       if (life.state.kind !== 'ready') return
@@ -141,7 +150,7 @@ function serve(
       metrics.inferenceSeconds.observe(seconds)
     },
     onAnswered: (run) => serving.distribution.add(run),
-    onModelError: (error) => log.error('the model failed', { error: String(error) }),
+    onModelError: (error, job) => log.error('the model failed', { ...job?.reference, error: String(error) }),
   })
   const { bodyBytesMax, instancesMax } = settings
   const linkRowsMax = timings[0]!.runMs > SLOW_ROW_MS ? 1 : MAX_ROWS
@@ -149,12 +158,14 @@ function serve(
   const serving = compileServing({
     ...{ manifest, digest, batcher, metrics, log },
     ...(reference && { reference }),
+    ...(tracer && { tracer }),
     ...{ bodyBytesMax, instancesMax, jsonLimits, linkRowsMax },
   })
   return serving
 }
 
-async function drain(life: Life, server: Server): Promise<void> {
+async function drain(life: Life, server: Server, tracer: WorkerTracer | undefined): Promise<void> {
   life.draining = true
   await closeServer(server)
+  await tracer?.close()
 }

@@ -1,5 +1,6 @@
 import { Server as TlsServer } from 'node:tls'
-import { log } from '@coalmine/contract/log.ts'
+import { log, logWritten } from '@coalmine/contract/log.ts'
+import { tracingSettings } from '@coalmine/contract/tracing/settings.ts'
 import { sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import { isGuarded } from '../config/access.ts'
 import { isLoopback } from '../config/address.ts'
@@ -8,7 +9,6 @@ import { loadConfig } from '../config/load-config.ts'
 import { policiesFolder, readSource } from '../config/read-config.ts'
 import { type ConfigNews, watchConfig } from '../config/watch.ts'
 import { onCrash } from '../crash.ts'
-import { tracingSettings } from '../data/tracing/settings.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
 import { type Notice, noticeOf, refusedNotice } from '../notifications/notice.ts'
@@ -170,6 +170,7 @@ async function stop(): Promise<void> {
   watching.close()
   await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
   await store.close()
+  await logWritten()
   process.exit(0)
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
+import { traceResponse } from '@coalmine/contract/tracing/trace-context.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { ModelRoute } from './route.ts'
 
@@ -75,6 +76,18 @@ export function requestIdOf(exchange: Exchange): string {
   return PROCESS_ID + made.toString(16).padStart(12, '0')
 }
 
+/** By what whoever asks, the logs and the traces find a refusal. Flat. */
+export function referenceOf(exchange: Exchange, requestId: string): readonly string[] {
+  return ['x-request-id', requestId, ...traceResponse(exchange.header('traceparent'))]
+}
+
+/** A header that may stand in one of ours and in a call of the link. */
+export function plainHeader(exchange: Exchange, name: string): string | undefined {
+  const value = exchange.header(name)
+  return value !== undefined && PLAIN_TEXT.test(value) ? value : undefined
+}
+
+const PLAIN_TEXT = /^[\x20-\x7e]{1,512}$/
 const PROCESS_ID = randomUUID().slice(0, -12)
 let made = 0
 

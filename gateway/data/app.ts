@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
 import { log } from '@coalmine/contract/log.ts'
+import { parseTraceparent } from '@coalmine/contract/tracing/trace-context.ts'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { RegExpRouter } from 'hono/router/reg-exp-router'
@@ -116,7 +117,12 @@ export function dataApp(plane: DataPlane): Hono<Env> {
 
   app.notFound(nothing)
   app.onError((error, c) => {
-    log.error('a request failed in the gateway', { path: c.req.path, error: error.message })
+    log.error('a request failed in the gateway', {
+      requestId: c.req.header('x-request-id')?.slice(0, 128),
+      traceId: parseTraceparent(c.req.header('traceparent'))?.traceId,
+      path: c.req.path,
+      error: error.message,
+    })
     return c.json({ error: 'unexpected error' }, 500)
   })
   return app

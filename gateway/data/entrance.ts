@@ -1,5 +1,5 @@
 import type { Http1Exchange } from '../http1/http1-exchange.ts'
-import { requestIdOf } from './admission.ts'
+import { referenceOf, requestIdOf } from './admission.ts'
 import type { Client, Clients } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 
@@ -56,6 +56,7 @@ function refuse(
   headers: string[],
 ) {
   plane.recorder.unrouted(reason)
-  const out = [...headers, 'x-request-id', requestIdOf(exchange), 'content-type', 'application/json']
+  const reference = referenceOf(exchange, requestIdOf(exchange))
+  const out = [...headers, ...reference, 'content-type', 'application/json']
   exchange.answer(status, out, JSON.stringify({ error }))
 }

@@ -2,7 +2,7 @@ import { predictionIdOf } from '@coalmine/contract/explain.ts'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { BUDGET_HEADER } from '@coalmine/contract/internal-headers.ts'
 import { jsonLimitFault, withRecords } from '@coalmine/contract/json-limits.ts'
-import { admit, requestIdOf } from './admission.ts'
+import { admit, referenceOf, requestIdOf } from './admission.ts'
 import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
 import { poolOf } from './endpoints.ts'
@@ -35,7 +35,7 @@ export function explain(
   const startMs = plane.nowMs()
   const refuse = (status: number, reason: string, error: string, headers: readonly string[] = []) => {
     plane.recorder.unrouted(reason)
-    answerJson(exchange, status, [...headers, 'x-request-id', requestId], error)
+    answerJson(exchange, status, [...headers, ...referenceOf(exchange, requestId)], error)
   }
   if (client?.mayAsk(model) === false)
     return exchange.readBody(REFUSED_BODY_BYTES, () => refuse(403, 'forbidden', forbidden(model)))
@@ -128,7 +128,7 @@ class Explaining {
   }
 
   #send(upstream: Upstream | undefined, isSecond = false): void {
-    const { route, served, requestId, body } = this.#asked
+    const { exchange, route, served, requestId, body } = this.#asked
     if (upstream === undefined)
       return this.#refuse(
         503,
@@ -142,13 +142,10 @@ class Explaining {
       if (typeof outcome !== 'string') {
         const { status, body } = outcome
         const more = status === 503 ? RETRY_AFTER : []
+        const reference = status < 400 ? ['x-request-id', requestId] : referenceOf(exchange, requestId)
         this.#settle(status)
         const type = ['content-type', 'application/json']
-        return this.#asked.exchange.answer(
-          status,
-          [...served.headers, ...more, 'x-request-id', requestId, ...type],
-          body,
-        )
+        return exchange.answer(status, [...served.headers, ...more, ...reference, ...type], body)
       }
       // To explain twice harms nobody; a kept connection that ends just now is no fault of the worker.
       if (outcome !== 'too-large' && !isSecond) return this.#send(this.#choose(upstream) ?? upstream, true)
@@ -161,7 +158,7 @@ class Explaining {
     if (this.#settled) return
     this.#settle(status)
     const { exchange, served, requestId } = this.#asked
-    answerJson(exchange, status, [...served.headers, ...headers, 'x-request-id', requestId], error)
+    answerJson(exchange, status, [...served.headers, ...headers, ...referenceOf(exchange, requestId)], error)
   }
 
   #settle(status: number): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-import { droppedLogLines, log } from '@coalmine/contract/log.ts'
+import { droppedLogLines, log, logWritten } from '@coalmine/contract/log.ts'
 import { onCrash } from '../crash.ts'
 import { TlsFront } from '../http1/tls-front.ts'
 import type { DataMessage, TakenMessage, UpMessage } from '../messages.ts'
@@ -128,5 +128,6 @@ async function end(): Promise<void> {
   sendMetrics()
   plane.flush()
   await plane.close()
+  await logWritten()
   process.exit(0)
 }

@@ -47,8 +47,18 @@ const HEADERS = Object.fromEntries(
     'x-model-digest': 'The digest of that version: its contract and every file it names.',
     'x-prediction-id': 'Names this prediction: version, arm, time and score, signed.',
     'x-request-id': 'Yours if you sent one, else made here.',
+    traceresponse: 'The trace that the gateway made spans of this request in; none where it made none.',
   }).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
 )
+/** What every error says of its request. */
+const { 'x-request-id': X_REQUEST_ID } = HEADERS
+const REFERENCE = {
+  'x-request-id': X_REQUEST_ID,
+  traceresponse: {
+    description: 'The trace of the request, where it came with a traceparent or is traced here.',
+    schema: { type: 'string' },
+  },
+}
 const REQUEST_HEADERS = [
   {
     name: 'x-request-id',
@@ -193,7 +203,11 @@ function explained({ post }: ReturnType<typeof call>) {
 }
 
 function refusal(description: string) {
-  return { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } }
+  return {
+    description,
+    headers: REFERENCE,
+    content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+  }
 }
 
 const SERVER_PATHS = Object.fromEntries(

@@ -1,6 +1,6 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { jsonLimitFault } from '@coalmine/contract/json-limits.ts'
-import { admit, printable, requestIdOf } from './admission.ts'
+import { admit, printable, referenceOf, requestIdOf } from './admission.ts'
 import type { Protocol } from './answer-check.ts'
 import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
@@ -27,7 +27,7 @@ export function predict(
   const requestId = requestIdOf(exchange)
   const refuse = (status: number, reason: string, error: string, headers: string[] = []) => {
     plane.recorder.unrouted(reason)
-    const out = [...headers, 'x-request-id', requestId, 'content-type', 'application/json']
+    const out = [...headers, ...referenceOf(exchange, requestId), 'content-type', 'application/json']
     exchange.answer(status, out, JSON.stringify({ error }))
   }
   if (client?.mayAsk(model) === false)

@@ -1,7 +1,9 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { log } from '@coalmine/contract/log.ts'
+import { parseTraceparent, traceResponse } from '@coalmine/contract/tracing/trace-context.ts'
 import { NOT_RECORDED } from '@coalmine/core/evidence/recorder.ts'
 import type { Arm } from '@coalmine/core/routing/draw.ts'
+import { plainHeader } from './admission.ts'
 import { checkAnswer, type Protocol } from './answer-check.ts'
 import { drawn, type Ineligible, ineligible, isComparable } from './assignment.ts'
 import { type Answer, type Asker, Attempt, contentType, type Failure } from './attempt.ts'
@@ -21,9 +23,6 @@ import { type Witness, witnessOf } from './witness.ts'
 
 /** Without a rollout, what a first attempt leaves of the caller's time for a second one. */
 const RESERVE_MS = 50
-/** What may stand in a header of ours and in a call of the link. */
-const PLAIN_TEXT = /^[\x20-\x7e]{1,512}$/
-
 const RETRY_AFTER = ['retry-after', '1']
 
 export interface Asked {
@@ -114,16 +113,11 @@ export class Prediction implements Asker {
   }
 
   get traceparent(): string | undefined {
-    return this.#witness?.traceparent ?? this.#plain('traceparent')
+    return this.#witness?.traceparent ?? plainHeader(this.#exchange, 'traceparent')
   }
 
   get tracestate(): string | undefined {
-    return this.#plain('tracestate')
-  }
-
-  #plain(name: string): string | undefined {
-    const value = this.#exchange.header(name)
-    return value !== undefined && PLAIN_TEXT.test(value) ? value : undefined
+    return plainHeader(this.#exchange, 'tracestate')
   }
 
   start(): void {
@@ -175,6 +169,7 @@ export class Prediction implements Asker {
     } catch (error) {
       log.error('an answer could not be passed on', {
         requestId: this.requestId,
+        traceId: parseTraceparent(this.traceparent)?.traceId,
         model: this.#route.model,
         error: (error as Error).message,
       })
@@ -290,6 +285,9 @@ export class Prediction implements Asker {
     const id = status < 300 ? identify(body, said, this.#origin(served)) : undefined
     if (id !== undefined) out.push('x-prediction-id', id)
     this.#witness?.ended(status, served.version, id)
+    // Most good answers are in no trace of ours, and nothing is looked up for them.
+    if (status >= 400 || this.#witness?.traceparent !== undefined)
+      out.push(...traceResponse(this.traceparent))
     this.#exchange.answer(status, out, body)
   }
 
@@ -318,6 +316,7 @@ export class Prediction implements Asker {
         this.#route.model,
         'x-request-id',
         this.requestId,
+        ...traceResponse(this.traceparent),
         'content-type',
         'application/json',
       ],

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { raw } from '../testing/raw-client.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { listenHttp1 } from './listen.ts'
@@ -50,6 +50,24 @@ const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((
 const post = (body: string, more = '') =>
   `POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`
 const LAST = 'Connection: close\r\n'
+
+test('what fails here is answered, and its trace stands in the answer and in the log', async () => {
+  const lines = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => lines.mockRestore())
+  hold = () => {
+    throw new Error('a bug of ours')
+  }
+  const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const traceparent = `00-${TRACE}-00f067aa0ba902b7-00`
+  const { socket, closed } = raw(port)
+  socket.write(post('a', `X-Request-Id: r1\r\nTraceparent: ${traceparent}\r\n${LAST}`))
+  const text = await closed
+  expect(text).toMatch(/^HTTP\/1\.1 500 /)
+  expect(text).toContain(`traceresponse: ${traceparent}\r\n`)
+  expect(lines.mock.calls.map(([line]) => JSON.parse(`${line}`))).toMatchObject([
+    { requestId: 'r1', traceId: TRACE, error: expect.stringContaining('a bug of ours') },
+  ])
+})
 
 describe('a connection', () => {
   test('carries requests one after another, also when they come at once, each with its answer in turn', async () => {

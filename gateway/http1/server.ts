@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { log } from '@coalmine/contract/log.ts'
+import { parseTraceparent, traceResponse } from '@coalmine/contract/tracing/trace-context.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 import { DEFAULT_LISTENER, type ListenerSettings } from './settings.ts'
@@ -54,13 +55,16 @@ export class Http1Server implements ConnectionHost {
     try {
       this.#host.serve(exchange)
     } catch (error) {
+      const traceparent = exchange.header('traceparent')
       log.error('a request failed in the gateway', {
         requestId: exchange.header('x-request-id')?.slice(0, 128),
+        traceId: parseTraceparent(traceparent)?.traceId,
         // What may be a secret stands behind it.
         path: exchange.head.target.split('?', 1)[0],
         error: (error as Error).stack,
       })
-      exchange.answer(500, ['content-type', 'application/json'], '{"error":"unexpected error"}')
+      const headers = ['content-type', 'application/json', ...traceResponse(traceparent)]
+      exchange.answer(500, headers, '{"error":"unexpected error"}')
     }
   }
 

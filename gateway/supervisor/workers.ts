@@ -143,7 +143,13 @@ export class Workers {
 /** A model needs no key of the gateway's. */
 function environment(): NodeJS.ProcessEnv {
   const { COALMINE_ADMIN_TOKEN: _, COALMINE_ADMIN_TOKEN_FILE: __, ...rest } = process.env
-  return { ...rest, ORT_DISABLE_TELEMETRY: '1' }
+  const { OTEL_SERVICE_NAME: name } = rest
+  return {
+    ...rest,
+    // In a trace gateway and workers are two services.
+    ...(name && { OTEL_SERVICE_NAME: `${name}-worker` }),
+    ORT_DISABLE_TELEMETRY: '1',
+  }
 }
 
 function reportOf({ spec, child, state, reason }: Entry): WorkerReport {

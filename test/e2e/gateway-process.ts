@@ -34,6 +34,8 @@ export interface Settings {
   descriptors?: number
   /** In YAML; see `NEVER_LATE`. */
   overload?: string
+  /** A descriptor for its standard error, which is not in `output` then. */
+  log?: number
 }
 
 /** A machine with other work makes every event loop late, and the gateway would rightly refuse predictions for that. */
@@ -67,7 +69,7 @@ export class Gateway {
     stateBytes,
     descriptors,
     overload = NEVER_LATE,
-  }: Omit<Settings, 'models'> = {}) {
+  }: Omit<Settings, 'models' | 'log'> = {}) {
     this.#modelsFolder = modelsFolder
     this.#policies = policies
     this.#stateBytes = stateBytes
@@ -77,12 +79,12 @@ export class Gateway {
     this.#processes = processes
   }
 
-  static async start({ models, ...rest }: Settings): Promise<Gateway> {
+  static async start({ models, log, ...rest }: Settings): Promise<Gateway> {
     const gateway = new Gateway(rest)
     const [data, admin, metrics] = await freePorts(3)
     gateway.ports = { data: data!, admin: admin!, metrics: metrics! }
     gateway.configure(models)
-    await gateway.start()
+    await gateway.start(log)
     return gateway
   }
 
@@ -117,23 +119,23 @@ export class Gateway {
     writeFileSync(this.configFile, change(readFileSync(this.configFile, 'utf8')))
   }
 
-  async start(): Promise<void> {
-    this.spawn()
+  async start(log?: number): Promise<void> {
+    this.spawn(log)
     await until(
       async () => this.output.includes('Coalmine is up') && (await this.status('/readyz')) === 200,
       () => this.output,
     )
   }
 
-  spawn(): void {
+  spawn(log?: number): void {
     const command = [process.execPath, PROGRAM, '--config', this.configFile]
     const [program, ...flags] = this.#onItsDisk(this.#withDescriptors(command))
     this.child = spawn(program!, flags, {
       env: { ...process.env, ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', log ?? 'pipe'],
     })
-    for (const stream of [this.child.stdout!, this.child.stderr!])
-      stream.on('data', (chunk) => (this.output += chunk))
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk) => (this.output += chunk))
   }
 
   /** In a mount namespace of its own, which goes with it, and with the same process id. */

@@ -1,6 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { raw } from '../../gateway/testing/raw-client.ts'
@@ -31,7 +43,7 @@ describe('an error that nobody caught', () => {
     const { answered } = load.seen()
     await until(() => load.seen().answered > answered + 50)
     expect(troubles(await load.stop())).toEqual({})
-    expect(gateway.output).toMatch(/"msg":"crashed".*a bug of ours/)
+    expect(gateway.output).toMatch(/a bug of ours.*"msg":"crashed"/)
   })
 
   test('a rejected promise in the control process: it is logged, and control begins anew', async () => {
@@ -44,7 +56,7 @@ describe('an error that nobody caught', () => {
     )
     await until(async () => (await gateway!.admin('/api/v1/models').catch(() => undefined))?.status === 200)
     expect(troubles(await load.stop())).toEqual({})
-    expect(gateway.output).toMatch(/"msg":"crashed".*unhandledRejection.*a bug of ours/)
+    expect(gateway.output).toMatch(/unhandledRejection.*a bug of ours.*"msg":"crashed"/)
   })
 })
 
@@ -67,6 +79,42 @@ describe('an event loop that stands still for two seconds', () => {
     expect((await gateway.predict()).status).toBe(200)
   })
 })
+
+test('a log whose reader stands still: every process serves, and ends when it is told to', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'coalmine-log-'))
+  const path = join(folder, 'log')
+  execFileSync('mkfifo', [path])
+  const reader = spawn('cat', [path], { stdio: 'ignore' })
+  const log = openSync(path, 'w')
+  reader.kill('SIGSTOP')
+  fill(path)
+  try {
+    gateway = await Gateway.start({ models: MODELS, log })
+    const healthy = async () =>
+      (await gateway!.model()).endpoints.filter((endpoint: { healthy: boolean }) => endpoint.healthy)
+    await until(async () => (await healthy()).length === 2)
+    // Its end is worth a line to others.
+    process.kill(gateway.children('worker/main.ts')[0]!, 'SIGKILL')
+    for (let i = 0; i < 50; i++) expect((await gateway.predict()).status).toBe(200)
+    expect(await gateway.stop()).toBe(0)
+  } finally {
+    closeSync(log)
+    reader.kill('SIGKILL')
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** Writes until the pipe takes nothing more. */
+function fill(path: string): void {
+  const pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  try {
+    for (;;) writeSync(pipe, 'x'.repeat(100))
+  } catch (error) {
+    expect((error as NodeJS.ErrnoException).code).toBe('EAGAIN')
+  } finally {
+    closeSync(pipe)
+  }
+}
 
 test('with too few descriptors connections are refused, and the process lives on', async () => {
   gateway = await Gateway.start({ models: MODELS, descriptors: 128 })

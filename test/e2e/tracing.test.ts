@@ -1,67 +1,138 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CUSTOMER, Gateway, until } from './gateway-process.ts'
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { get, post, spawnWorker, type WorkerProcess } from '../../worker/testing/worker-process.ts'
+import { CUSTOMER, Gateway, ROOT, until } from './gateway-process.ts'
+import { type CollectedSpan, Collector } from './otlp-collector.ts'
 
-const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const PARENT = '00f067aa0ba902b7'
+const [INTERNAL, SERVER] = [1, 2]
+/** A body so long has a request of its own to the worker. */
+const ALONE = 100
 
-let collector: Server
-let gateway: Gateway
-const received: { url: string; type: string | undefined; key: unknown; body: Buffer }[] = []
-
+let collector: Collector
 beforeAll(async () => {
-  collector = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk) => chunks.push(chunk))
-    request.on('end', () => {
-      const { url = '', headers } = request
-      received.push({
-        url,
-        type: headers['content-type'],
-        key: headers['x-key'],
-        body: Buffer.concat(chunks),
-      })
-      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end()
+  collector = await Collector.start()
+})
+afterAll(() => collector?.close())
+
+const newTrace = () => randomBytes(16).toString('hex')
+const only = (spans: CollectedSpan[], name: string): CollectedSpan => {
+  const found = spans.filter((span) => span.name === name)
+  expect([name, found.length]).toEqual([name, 1])
+  return found[0]!
+}
+
+describe('a gateway that traces, with its workers', () => {
+  let gateway: Gateway
+  const sampled = new Set<string>()
+  beforeAll(async () => {
+    gateway = await Gateway.start({
+      models: '  churn: { initial: 1.0.0, runtime: process }',
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-key=k1',
+        OTEL_SERVICE_NAME: 'churn-gateway',
+        OTEL_TRACES_SAMPLER: 'parentbased_always_off',
+      },
     })
   })
-  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
-  gateway = await Gateway.start({
-    models: '  churn: { initial: 1.0.0, runtime: process }',
-    env: {
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
-      OTEL_EXPORTER_OTLP_HEADERS: 'x-key=k1',
-      OTEL_SERVICE_NAME: 'churn-gateway',
-      OTEL_TRACES_SAMPLER: 'parentbased_always_off',
-    },
+  afterAll(() => gateway?.dispose())
+
+  test.each([
+    ['over the link', 1, true],
+    ['by a request of its own', ALONE, false],
+  ])('one trace from the client to the run of the model, %s', async (_, rows, isLink) => {
+    const records = Array(rows).fill(CUSTOMER)
+    const traceId = newTrace()
+    sampled.add(traceId)
+    // Whatever these left behind would come before the spans that are waited for.
+    expect((await gateway.predict(records)).status).toBe(200)
+    const unsampled = { traceparent: `00-${newTrace()}-${PARENT}-00` }
+    expect((await gateway.predict(records, unsampled)).status).toBe(200)
+    const traced = await gateway.predict(records, { traceparent: `00-${traceId}-${PARENT}-01` })
+    expect(traced.status).toBe(200)
+    // Each process sends the spans of a prediction together, that of the whole last.
+    await until(
+      () => collector.of(traceId).filter(({ kind }) => kind === SERVER).length === 2,
+      () => JSON.stringify(collector.spans, undefined, 1),
+    )
+    expect(new Set(collector.spans.map((span) => span.traceId))).toEqual(sampled)
+    const spans = collector.of(traceId)
+    const ofGateway = spans.filter(({ resource }) => resource['service.name'] === 'churn-gateway')
+    const ofWorker = spans.filter(({ resource }) => resource['service.name'] === 'churn-gateway-worker')
+    expect(ofGateway.length + ofWorker.length).toBe(spans.length)
+
+    const request = only(ofGateway, 'POST /v1/models/churn:predict')
+    const attempt = only(ofGateway, 'POST')
+    expect([request.parentId, attempt.parentId]).toEqual([PARENT, request.spanId])
+    expect(request.attributes).toMatchObject({ 'coalmine.arm': 'stable', 'coalmine.answered_by': '1.0.0' })
+
+    const question = only(ofWorker, 'POST /v1/models/churn:predict')
+    expect(question).toMatchObject({ parentId: attempt.spanId, kind: SERVER })
+    expect(question.attributes).toMatchObject({
+      ...{ 'coalmine.request_id': traced.headers.get('x-request-id'), 'coalmine.rows': rows },
+      ...{ 'coalmine.link': isLink, 'http.response.status_code': 200 },
+    })
+    const parts = ofWorker.filter((span) => span !== question)
+    expect(new Set(parts.map(({ name }) => name))).toEqual(new Set(['queue', 'encode', 'infer']))
+    for (const part of parts) expect(part).toMatchObject({ parentId: question.spanId, kind: INTERNAL })
+    expect(question.resource).toMatchObject({ 'coalmine.model': 'churn', 'coalmine.version': '1.0.0' })
+    expect(question.resource['process.pid']).toBe(gateway.children('worker/main.ts')[0])
+
+    expect(traced.headers.get('traceresponse')).toBe(`00-${traceId}-${request.spanId}-01`)
+    for (const { url, headers } of collector.requests)
+      expect([url, headers['content-type'], headers['x-key']]).toEqual([
+        ...['/v1/traces', 'application/x-protobuf', 'k1'],
+      ])
+  })
+
+  test('what was exported is counted', async () => {
+    // Two predictions were sampled, each with one attempt.
+    await until(async () =>
+      /coalmine_trace_spans_total\{result="exported"\} 4\n/.test(await gateway.metrics()),
+    )
   })
 })
-afterAll(async () => {
-  await gateway?.dispose()
-  collector?.closeAllConnections()
-  await new Promise((resolve) => collector?.close(resolve))
-})
 
-const predict = (headers: Record<string, string> = {}) =>
-  fetch(`http://127.0.0.1:${gateway.ports.data}/v1/models/churn:predict`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ instances: [CUSTOMER] }),
+describe('a worker that somebody else started', () => {
+  let worker: WorkerProcess | undefined
+  afterEach(async () => {
+    worker?.child.kill('SIGKILL')
+    await worker?.exited
   })
 
-test('a trace that a client samples reaches the collector, over the link as well', async () => {
-  expect((await predict()).status).toBe(200)
-  expect((await predict({ traceparent: `00-${TRACE}-${PARENT}-01` })).status).toBe(200)
-  await until(async () => received.length > 0)
-  const [{ url, type, key, body }] = received as [(typeof received)[number]]
-  expect([url, type, key]).toEqual(['/v1/traces', 'application/x-protobuf', 'k1'])
-  const holds = (bytes: Buffer | string) => body.includes(bytes)
-  expect(holds(Buffer.from(TRACE, 'hex'))).toBe(true)
-  expect(holds(Buffer.from(PARENT, 'hex'))).toBe(true)
-  for (const text of ['churn-gateway', 'POST /v1/models/churn:predict', 'coalmine.arm', 'coalmine.endpoint'])
-    expect([text, holds(text)]).toEqual([text, true])
-  await until(async () => /coalmine_trace_spans_total\{result="exported"\} 2\n/.test(await gateway.metrics()))
-  expect(received).toHaveLength(1)
+  test('has its spans under those of whoever asks, and sends what it has before it ends', async () => {
+    const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint }
+    const flags = ['--models', `${ROOT}/models`, '--model', 'churn', '--version', '1.1.0', '--port', '0']
+    worker = spawnWorker(flags, env)
+    const { address } = await worker.ready
+    const path = '/v1/models/churn:predict'
+    const predict = async (traceId: string) => {
+      const headers = { traceparent: `00-${traceId}-${PARENT}-01` }
+      expect((await post(address!, path, { instances: [CUSTOMER] }, headers)).status).toBe(200)
+    }
+    const [before, last] = [newTrace(), newTrace()]
+    await predict(before)
+    await until(async () =>
+      /coalmine_worker_trace_spans_total\{[^}]*result="exported"\} 4\n/.test(
+        (await get(address!, '/metrics')).body,
+      ),
+    )
+    await predict(last)
+    worker.child.kill('SIGTERM')
+    expect(await worker.exited).toBe(0)
+    const spans = collector.of(last)
+    expect(spans.map(({ name }) => name)).toEqual(['queue', 'encode', 'infer', `POST ${path}`])
+    expect(spans.at(-1)).toMatchObject({
+      parentId: PARENT,
+      resource: {
+        ...{ 'service.name': 'coalmine-worker', 'coalmine.model': 'churn', 'coalmine.version': '1.1.0' },
+      },
+    })
+    // The records that it checks itself by are nobody's request.
+    const all = collector.spans.filter(({ resource }) => resource['service.name'] === 'coalmine-worker')
+    expect(all).toEqual([...collector.of(before), ...spans])
+  })
 })
 
 test('a setting that is not supported ends the start, by name', async () => {

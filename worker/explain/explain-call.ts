@@ -4,6 +4,7 @@ import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
 import { parseJson } from '@coalmine/contract/json.ts'
 import { ContractError, errorBody } from '@coalmine/contract/problem.ts'
+import { parseTraceparent } from '@coalmine/contract/tracing/trace-context.ts'
 import { besideOf } from '../call.ts'
 import type { Outcome } from '../metrics.ts'
 import type { Serving } from '../serving.ts'
@@ -42,7 +43,12 @@ export function explain(exchange: Exchange, serving: Serving, explanations: Expl
     } catch (error) {
       if (error instanceof ContractError)
         return answer(error.status, JSON.stringify(errorBody(error)), 'rejected')
-      log.error('a request to explain failed', { error: String(error), stack: (error as Error)?.stack })
+      log.error('a request to explain failed', {
+        requestId: id,
+        traceId: parseTraceparent(exchange.header('traceparent'))?.traceId,
+        error: String(error),
+        stack: (error as Error)?.stack,
+      })
       refuse(500, 'internal error', 'model_error')
     }
   })

@@ -5,6 +5,7 @@ import { silent } from '@coalmine/contract/testing/silent-log.ts'
 import { Batcher } from '../batcher.ts'
 import type { Outcome } from '../metrics.ts'
 import { compileServing } from '../serving.ts'
+import type { WorkerTracer } from '../tracing/worker-tracer.ts'
 
 /** A good request of one row. */
 export const BODY = JSON.stringify({ instances: [{ x: 1 }] })
@@ -40,12 +41,15 @@ export function serving({
   nowMs = () => performance.now(),
   output = 1,
   linkRowsMax = 256,
+  tracer = undefined as WorkerTracer | undefined,
+  fails = (): boolean => false,
 } = {}) {
   const outcomes: Outcome[] = []
   const runs: number[] = []
   const batcher = new Batcher({
     run: async ([input]) => {
       runs.push(input!.shape[0]!)
+      if (fails()) throw new Error('the model fails')
       return [Float32Array.from({ length: input!.shape[0]! }, () => output)]
     },
     encode: (records) => [
@@ -60,6 +64,7 @@ export function serving({
     outputElements: [1],
     rowsPerRun: 4,
     waitingMax,
+    isWatched: tracer !== undefined,
     nowMs,
     onRun: () => {},
     onAnswered: (run) => it.distribution.add(run),
@@ -80,6 +85,7 @@ export function serving({
     batcher,
     metrics: { observe: (_, outcome) => outcomes.push(outcome), linkRows: new Histogram([1]) },
     log: silent,
+    ...(tracer && { tracer }),
     bodyBytesMax: 1000,
     instancesMax: 10,
     jsonLimits: DEFAULT_JSON_LIMITS,

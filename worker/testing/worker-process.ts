@@ -92,8 +92,13 @@ export function get(address: string, path: string): Promise<Answer> {
   return answerOf(sent)
 }
 
-export function post(address: string, path: string, body: unknown): Promise<Answer> {
-  const sent = open(address, 'POST', path)
+export function post(
+  address: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const sent = open(address, 'POST', path, headers)
   sent.end(JSON.stringify(body))
   return answerOf(sent)
 }

@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Span } from '@coalmine/contract/tracing/span.ts'
+import { SpanQueue } from '@coalmine/contract/tracing/span-queue.ts'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   adapters,
   BODY,
@@ -6,13 +8,12 @@ import {
   canary,
   freshDataPlane,
   plane,
+  type Reply,
   route,
   stable,
 } from '../../testing/data-port.ts'
 import { answering } from '../../testing/upstream.ts'
 import { Tracer } from './prediction-trace.ts'
-import type { Span } from './span.ts'
-import { SpanQueue } from './span-queue.ts'
 
 freshDataPlane()
 
@@ -106,7 +107,71 @@ describe.each(Object.keys(adapters))('traces over %s', (name) => {
 
   test('off, nothing is added', async () => {
     route({ own: false })
-    await predict()
+    const { headers } = await predict()
     expect(stable.requests[0]!.headers).not.toHaveProperty('traceparent')
+    expect(headers).not.toHaveProperty('traceresponse')
+    expect((await predict(`00-${TRACE}-${PARENT}-01`)).headers).not.toHaveProperty('traceresponse')
+  })
+
+  test('every answer to what is traced here says where its span is', async () => {
+    trace()
+    route({ own: false })
+    const good = await predict(`00-${TRACE}-${PARENT}-01`)
+    const begunHere = await predict()
+    const servers = (await flushed()).filter(({ kind }) => kind === 'server')
+    expect([good, begunHere].map(({ headers }) => headers.traceresponse)).toEqual(
+      servers.map(({ context: { traceId, spanId } }) => `00-${traceId}-${spanId}-01`),
+    )
+  })
+
+  describe('an error says which trace it belongs to, whoever traces', () => {
+    const CAME = `00-${TRACE}-${PARENT}-00`
+    const failing: Record<string, () => Promise<Reply>> = {
+      'of the worker': () => {
+        stable.behave(answering({ error: 'model error' }, 500))
+        canary.behave(answering({ error: 'model error' }, 500))
+        return predict(CAME)
+      },
+      'of the contract': () => {
+        stable.behave(answering({ error: 'the request breaks the contract' }, 422))
+        return predict(CAME)
+      },
+      'of a model that is not there': () =>
+        call('POST', '/v1/models/nothing:predict', { body: BODY, headers: { traceparent: CAME } }),
+      'of an explanation': () => {
+        stable.behave(answering({ error: 'the explanation failed' }, 500))
+        return call('POST', '/v1/models/churn:explain', { body: BODY, headers: { traceparent: CAME } })
+      },
+      'of an endpoint that is not there': () => {
+        route({ own: false, stableHealthy: false })
+        return predict(CAME)
+      },
+    }
+    test.each(Object.keys(failing))('%s', async (which) => {
+      route({ own: false })
+      const { status, headers } = await failing[which]!()
+      expect(status).toBeGreaterThanOrEqual(400)
+      expect(headers.traceresponse).toBe(CAME)
+    })
+
+    test('what is no trace is no header', async () => {
+      route({ own: false })
+      stable.behave(answering({ error: 'the request breaks the contract' }, 422))
+      for (const traceparent of [undefined, 'nonsense', `00-${'0'.repeat(32)}-${PARENT}-01`])
+        expect((await predict(traceparent)).headers).not.toHaveProperty('traceresponse')
+    })
+  })
+
+  test('a line of the log names the trace of its request', async () => {
+    const lines = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    onTestFinished(() => lines.mockRestore())
+    route({ own: false })
+    plane.idKey = undefined as never
+    const { status, headers } = await predict(`00-${TRACE}-${PARENT}-00`)
+    expect(status).toBe(502)
+    const said = lines.mock.calls.map(([line]) => JSON.parse(`${line}`))
+    expect(said).toContainEqual(
+      expect.objectContaining({ requestId: headers['x-request-id'], traceId: TRACE, model: 'churn' }),
+    )
   })
 })

@@ -1,9 +1,15 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import type { Span } from '@coalmine/contract/tracing/span.ts'
+import type { SpanQueue } from '@coalmine/contract/tracing/span-queue.ts'
+import {
+  newSpanId,
+  newTraceId,
+  parseTraceparent,
+  type TraceContext,
+  traceparentOf,
+} from '@coalmine/contract/tracing/trace-context.ts'
 import type { Answer, Failure } from '../attempt.ts'
 import type { Upstream } from '../upstream.ts'
-import type { Span } from './span.ts'
-import type { SpanQueue } from './span-queue.ts'
-import { newSpanId, newTraceId, parseTraceparent, type TraceContext, traceparentOf } from './trace-context.ts'
 
 /** What is known of a prediction at its draw. */
 interface Traced {

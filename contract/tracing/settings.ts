@@ -2,6 +2,8 @@
 export interface TracingSettings {
   /** Part of the traces that begin here, 0 to 1; what began elsewhere is traced as its beginning says. */
   readonly ratio: number
+  /** What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say of who makes the spans. */
+  readonly resource: Readonly<Record<string, string>>
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -28,7 +30,31 @@ export function tracingSettings(env: Env): TracingSettings | undefined {
   const propagators = env.OTEL_PROPAGATORS
   if (propagators && propagators !== 'tracecontext')
     throw unsupported('OTEL_PROPAGATORS', 'tracecontext', propagators)
-  return { ratio: ratioOf(env) }
+  return { ratio: ratioOf(env), resource: resourceOf(env) }
+}
+
+/** The name of the service stands above one that is in the list, as OpenTelemetry has it. */
+function resourceOf({
+  OTEL_RESOURCE_ATTRIBUTES: list,
+  OTEL_SERVICE_NAME: name,
+}: Env): Record<string, string> {
+  const attributes: Record<string, string> = {}
+  for (const pair of (list ?? '').split(',').filter((each) => each.trim() !== '')) {
+    const [, key, value] = /^\s*([^\s=]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? []
+    const text = value === undefined ? undefined : decoded(value)
+    if (text === undefined)
+      throw unsupported('OTEL_RESOURCE_ATTRIBUTES', 'key=value,key=value with values percent-encoded', pair)
+    attributes[key!] = text
+  }
+  return name ? { ...attributes, 'service.name': name } : attributes
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }
 
 function ratioOf({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: text }: Env): number {

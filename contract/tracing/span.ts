@@ -3,7 +3,7 @@ import type { TraceContext } from './trace-context.ts'
 /** Something that took time, as it is exported. */
 export interface Span {
   readonly name: string
-  readonly kind: 'server' | 'client'
+  readonly kind: 'server' | 'client' | 'internal'
   readonly context: TraceContext
   readonly parentId: string | undefined
   readonly traceState: string | undefined

@@ -5,21 +5,23 @@ import type { Exporter } from './span-queue.ts'
 
 type ExportedSpan = Parameters<OTLPTraceExporter['export']>[0][number]
 
-const KINDS = { server: 1, client: 2 } as const
+const KINDS = { internal: 0, server: 1, client: 2 } as const
 const [SAMPLED, NOT_SAMPLED] = [1, 0]
 const [UNSET, ERROR] = [0, 2]
 /** `ExportResultCode.SUCCESS`. */
 const SUCCESS = 0
 
-/** OTLP over HTTP with protobuf, to where OTEL_EXPORTER_OTLP_* say. */
-export function otlpExporter(version: string, env: NodeJS.ProcessEnv): Exporter {
+/**
+ * OTLP over HTTP with protobuf, to where OTEL_EXPORTER_OTLP_* say.
+ * @param attributes of the resource: who it is that makes the spans
+ * @param version of the program
+ */
+export function otlpExporter(
+  attributes: Readonly<Record<string, string | number>>,
+  version: string,
+): Exporter {
   const exporter = new OTLPTraceExporter()
-  const resource = resourceFromAttributes({
-    'service.name': env.OTEL_SERVICE_NAME || 'coalmine',
-    'service.version': version,
-    'process.pid': process.pid,
-    ...attributesOf(env.OTEL_RESOURCE_ATTRIBUTES),
-  })
+  const resource = resourceFromAttributes(attributes)
   const scope = { name: 'coalmine', version }
   const exported = ({ context, parentId, traceState, kind, error, startMs, endMs, ...span }: Span) => {
     const contextOf = (spanId: string) => ({
@@ -42,19 +44,6 @@ export function otlpExporter(version: string, env: NodeJS.ProcessEnv): Exporter 
   }
   return (spans) =>
     new Promise((resolve) => exporter.export(spans.map(exported), ({ code }) => resolve(code === SUCCESS)))
-}
-
-/** `key=value,key=value`. */
-function attributesOf(text = ''): Record<string, string> {
-  return Object.fromEntries(
-    text
-      .split(',')
-      .filter((pair) => pair.includes('='))
-      .map((pair) => {
-        const at = pair.indexOf('=')
-        return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())]
-      }),
-  )
 }
 
 function hrTime(ms: number): [number, number] {

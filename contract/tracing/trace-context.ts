@@ -22,6 +22,18 @@ export function traceparentOf({ traceId, spanId, isSampled }: TraceContext): str
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`
 }
 
+const NO_HEADERS: readonly string[] = []
+
+/**
+ * What an answer says of its trace: the header `traceresponse` of the W3C's draft for responses, which OpenTelemetry's propagators
+ * read and write. Flat; nothing where there is no trace.
+ * @param traceparent the last place in the trace that is known
+ */
+export function traceResponse(traceparent: string | undefined): readonly string[] {
+  const context = parseTraceparent(traceparent)
+  return context === undefined ? NO_HEADERS : ['traceresponse', traceparentOf(context)]
+}
+
 /** @param random u32 draws */
 export function newTraceId(random: () => number): string {
   return hex(random()) + hex(random()) + hex(random()) + hex(random() || 1)

@@ -20,8 +20,8 @@ export type Space = (typeof SPACES)[number]
 export const MAX_EXPLAINED = 64
 
 /**
- * How it is asked for otherwise than the version's own way: in the space of the output, at hundreds of answers a record, and so
- * not while the caller waits.
+ * How it is asked for otherwise than the version's own way: in the space of the output, at up to 50,000 answers a record, and
+ * so not while the caller waits.
  */
 export const EXPLAIN_MODES = ['interventional'] as const
 export type ExplainMode = (typeof EXPLAIN_MODES)[number]

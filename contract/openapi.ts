@@ -82,7 +82,7 @@ export function explainRequestSchema(manifest: Manifest, maxInstances = DEFAULT_
       mode: {
         enum: EXPLAIN_MODES,
         description:
-          'In the units of the output, such as points of probability, against the background. Hundreds of answers a record, so it is taken (202) and fetched later.',
+          'In the units of the output, such as points of probability, against the background. It takes its time, so it is accepted (202) and fetched later.',
       },
     },
     required: ['instances'],

@@ -109,20 +109,30 @@ export function countedTruths(
   { loss, class: name }: AccuracyOf,
   counts: LabelCounts,
 ): readonly [bad: number, of: number] {
-  const { wrong, brier, labelled } =
+  const truths =
     name === undefined || counts.classes === undefined ? counts : (counts.classes[name] ?? NO_TRUTHS)
-  return [loss === 'brier' ? (brier ?? wrong) : wrong, labelled]
+  return [truths[LOSSES[loss ?? 'wrong'].counted] ?? truths.wrong, truths.labelled]
+}
+
+const LOSSES = {
+  wrong: { counted: 'wrong', said: 'wrong answers' },
+  brier: { counted: 'brier', said: 'Brier loss' },
+  log: { counted: 'logLoss', said: 'clipped log loss' },
+} as const
+
+/** Right or wrong, of all answers: what a tally holds. */
+export function isOfAllAnswers({ loss = 'wrong', class: name }: AccuracyOf): boolean {
+  return loss === 'wrong' && name === undefined
 }
 
 const NO_TRUTHS: Truths = { labelled: 0, wrong: 0 }
 
 export function accuracyTests(comparison: Accuracy, { wrongRate, score }: References): ComparisonTests {
-  const { tolerate, margin, loss, class: name } = comparison
-  if (loss === 'brier' && score === undefined)
+  const { tolerate, margin, loss = 'wrong', class: name } = comparison
+  if (loss !== 'wrong' && score === undefined)
     return { rollback: [], promotion: [], untestable: 'the stable version gives no scores' }
-  const said = loss === 'brier' ? 'Brier loss' : 'wrong answers'
   const test = (bets: LinearBets): Test<'labels'> => ({
-    label: `${said} among the labelled${name === undefined ? '' : ` of class ${name}`}`,
+    label: `${LOSSES[loss].said} among the labelled${name === undefined ? '' : ` of class ${name}`}`,
     group: 'labels',
     bets,
     windowed: false,

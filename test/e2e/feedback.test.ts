@@ -23,9 +23,13 @@ const SIGNALS = `
 signals:
   - { metric: accuracy, class: churn, tolerate: 10pp, margin: 25pp }
   - { metric: accuracy, loss: brier, tolerate: 5pp, margin: 15pp }
+  - { metric: accuracy, loss: log, tolerate: 5pp, margin: 15pp }
 `
 /** Nothing is labelled at this age while the test looks. */
 const PATIENT = LABELLED.replace('labelWindow: 2s', 'labelWindow: 1h')
+
+/** It does not end by itself. */
+const WATCHED = LABELLED.replace('minDuration: 1s', 'minDuration: 1h') + SIGNALS
 
 const customer = customers('feedback')
 
@@ -122,7 +126,7 @@ describe('the truth about predictions', () => {
     writeFileSync(keys, `1:${first}\n`)
     gateway = await Gateway.start({
       processes: 2,
-      policies: { labelled: LABELLED + SIGNALS, patient: PATIENT },
+      policies: { labelled: LABELLED + SIGNALS, patient: PATIENT, watched: WATCHED },
       env: { COALMINE_PREDICTION_KEYS_FILE: keys },
       models: `  churn:
     initial: 1.0.0
@@ -193,6 +197,29 @@ describe('the truth about predictions', () => {
     const { labels, readings } = (await served(gateway)).rollout
     expect(labels).toMatchObject({ windowSeconds: 3600, stable: { labelled: 0 }, sampleRatioMismatch: false })
     expect(readings).toMatchObject([{ metric: 'accuracy', verdict: 'no-data' }])
+    await gateway.admin('/api/v1/models/churn/rollout/abort', { method: 'POST', json: { reason: 'a test' } })
+    await untilOver(gateway)
+  })
+
+  test('is judged by class and by both losses of the score as well', async () => {
+    expect((await start(gateway, '1.1.0', { force: true, retry: true, policy: 'watched' })).status).toBe(201)
+    await untilPhase(gateway, 'stepping')
+    const names = ['accuracy', 'accuracy_churn', 'brier', 'log_loss']
+    let verdicts: string[] = []
+    await until(
+      async () => {
+        const answers = await Promise.all(Array.from({ length: 40 }, () => predicted(gateway)))
+        await say(
+          gateway,
+          answers.map((answered, n) => about(answered, n % 10 !== 0)),
+        )
+        const { readings } = (await served(gateway)).rollout
+        expect(readings.map(({ name }: { name: string }) => name)).toEqual(names)
+        verdicts = readings.map(({ verdict }: { verdict: string }) => verdict)
+        return verdicts.every((verdict) => verdict === 'proven')
+      },
+      () => `${verdicts}`,
+    )
     await gateway.admin('/api/v1/models/churn/rollout/abort', { method: 'POST', json: { reason: 'a test' } })
     await untilOver(gateway)
   })

@@ -202,6 +202,14 @@ describe('accuracy of one class, and by the score', () => {
       expect(fed(test, cell).cells).toEqual(cells)
   })
 
+  test('of a class bets are not placed for fewer than are wrong where nobody has told, as a rare one may be wrong often', () => {
+    const [rare, unknown] = [0.001, 0.1].map((wrongRate) => ({ ...REFERENCES, wrongRate }))
+    const betsOf = (of: object, references: typeof REFERENCES) =>
+      testsOf(comparison(of), references).promotion[0]!.bets.coefficients(0.5)
+    expect(betsOf({ class: 'churn' }, rare!)).toEqual(betsOf({ class: 'churn' }, unknown!))
+    expect(betsOf({}, rare!)).not.toEqual(betsOf({}, unknown!))
+  })
+
   test.each(['brier', 'log'])('without scores there is no %s loss to prove', (loss) => {
     const { score: _, ...references } = REFERENCES
     expect(testsOf(comparison({ loss }), references).untestable).toMatch(/gives no scores/)

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { constants, getPriority } from 'node:os'
 import { afterAll, describe, expect, test } from 'vitest'
 import { one, post, type Send, startTabular } from '../testing/tabular-worker.ts'
 
@@ -64,3 +66,23 @@ describe.each(adapters)('%s', (_, send) => {
     expect((await send(path, { method: 'POST' })).status).toBe(405)
   })
 })
+
+test.runIf(process.platform === 'linux')('who explains later has the lowest priority, alone', async () => {
+  const [, send] = adapters[0]!
+  const own = getPriority()
+  const taken = await send(EXPLAIN, later(one))
+  await fetched(send, taken.headers.get('location')!)
+  expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_LOW)
+  expect(getPriority()).toBe(own)
+})
+
+/** Undefined of a thread that has ended. */
+function nicenessOf(thread: string): number | undefined {
+  try {
+    // The 17th field after the name, which may hold anything.
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+    return Number(stat.split(') ').at(-1)!.split(' ')[16])
+  } catch {
+    return undefined
+  }
+}

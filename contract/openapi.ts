@@ -1,4 +1,4 @@
-import { EXPLAIN_METHODS, LINKS, MAX_EXPLAINED } from './explain.ts'
+import { EXPLAIN_METHODS, EXPLAIN_MODES, LINKS, MAX_EXPLAINED, SPACES } from './explain.ts'
 import { FEEDBACK_ITEMS_MAX, labelsOf } from './feedback.ts'
 import { exampleValue } from './field.ts'
 import { DEFAULT_MAX_LENGTH, type Field, type Manifest, type Output } from './manifest.ts'
@@ -79,6 +79,11 @@ export function explainRequestSchema(manifest: Manifest, maxInstances = DEFAULT_
         type: 'string',
         description: 'Of a prediction of these records; the version that made it explains it.',
       },
+      mode: {
+        enum: EXPLAIN_MODES,
+        description:
+          'In the units of the output, such as points of probability, against the background. It takes its time, so it is accepted (202) and fetched later.',
+      },
     },
     required: ['instances'],
     examples: [examplePredictRequest(manifest)],
@@ -137,6 +142,7 @@ export function explainResponseSchema({ inputs }: Manifest): JsonSchema {
       output: { type: 'string', description: 'The output that is explained.' },
       method: { enum: EXPLAIN_METHODS },
       link: { enum: LINKS, description: 'What makes a prediction of the value: logit says log-odds.' },
+      space: { enum: SPACES, description: 'What the numbers are in, where no link lies between.' },
       cover_source: { enum: ['nodes_hitrates', 'background'] },
       background: {
         type: 'object',

@@ -179,7 +179,7 @@ export interface LabelsMessage {
 
 /**
  * Rollout's serial, the id's hash, ms since the epoch of the assignment, canary's weight in bp, arm (its index in ARMS), 1 for a
- * wrong answer, the Brier loss rounded to 0 or 1 by chance (null without a score), the class that was true.
+ * wrong answer, the Brier and the clipped log loss rounded to 0 or 1 by chance (null without a score), the class that was true.
  */
 export type PackedLabel = readonly [
   serial: number,
@@ -189,6 +189,7 @@ export type PackedLabel = readonly [
   arm: number,
   wrong: 0 | 1,
   brier: 0 | 1 | null,
+  logLoss: 0 | 1 | null,
   truth: string | null,
 ]
 

@@ -59,6 +59,8 @@ export interface ExplanationCounts {
   version: string
   /** By status; 499 where the client left. */
   codes: Record<string, number>
+  /** Questions for those that were asked for earlier, likewise. */
+  fetches: Record<string, number>
   latencyBuckets: number[]
   latencySumSeconds: number
 }

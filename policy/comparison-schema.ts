@@ -112,10 +112,10 @@ const errorRate = rate('error_rate', 'Requests without a good answer.')
 const rejectedRate = rate('rejected_rate', "Requests that the model's contract refused.")
 const accuracy = rate('accuracy', 'Wrong answers among those whose truth has come.').extend({
   loss: z
-    .enum(['wrong', 'brier'])
+    .enum(['wrong', 'brier', 'log'])
     .optional()
     .describe(
-      'wrong: how many are wrong; brier: the mean squared distance of the score from the truth. wrong unless said.',
+      'wrong: how many are wrong; brier: the mean squared distance of the score from the truth; log: the mean of -ln of what the score gave to the truth, where less than 1 % counts as 1 %, as a part of ln 100. wrong unless said.',
     ),
   class: z.string().min(1).max(128).optional().describe('Only answers whose truth is this class.'),
 })

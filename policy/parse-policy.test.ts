@@ -70,11 +70,13 @@ describe('values in the units of people become values in the units of the progra
 
   test('accuracy: of all answers, of one class, or by the score; each with a name of its own', () => {
     const accuracy = (more: string) => `{ metric: accuracy, ${more}tolerate: 1pp, margin: 3pp }`
-    const guardrails = `[${accuracy('')}, ${accuracy('class: "will leave", ')}, ${accuracy('loss: brier, ')}]`
+    const written = ['', 'class: "will leave", ', 'loss: brier, ', 'loss: log, class: churn, ']
+    const guardrails = `[${written.map(accuracy).join(', ')}]`
     expect(policy({ guardrails }).guardrails).toMatchObject([
       { name: 'accuracy' },
       { name: 'accuracy_will-leave', class: 'will leave' },
       { name: 'brier', loss: 'brier' },
+      { name: 'log_loss_churn', loss: 'log', class: 'churn' },
     ])
     expect(policy({ guardrails }).guardrails[0]).not.toHaveProperty('loss')
   })

@@ -118,11 +118,13 @@ function withoutUndefined<T extends object>(written: T): T {
   return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined)) as T
 }
 
+const ACCURACY_NAMES = { wrong: 'accuracy', brier: 'brier', log: 'log_loss' }
+
 /** The metric; where scores are compared by several distances, the distance as well. */
 function defaultName(written: WrittenComparison, all: readonly WrittenComparison[]): string {
   if (written.metric === 'accuracy') {
     const { loss, class: one } = written
-    const parts = [loss === 'brier' ? 'brier' : 'accuracy', ...(one === undefined ? [] : [one])]
+    const parts = [ACCURACY_NAMES[loss ?? 'wrong'], ...(one === undefined ? [] : [one])]
     return parts
       .join('_')
       .replaceAll(/[^A-Za-z0-9._-]/g, '-')

@@ -1,4 +1,5 @@
 import { DISTRIBUTION_PATH, REFERENCE_PATH } from '@coalmine/contract/distribution/layout.ts'
+import { explanationPath } from '@coalmine/contract/explain.ts'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { FetchExchange } from '@coalmine/contract/http/fetch-exchange.ts'
 import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
@@ -9,6 +10,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, type Handler, Hono } from 'hono'
 import { handle } from './call.ts'
 import { handleDistribution } from './distribution/distribution-call.ts'
+import { tell } from './explain/deferred-call.ts'
 import { explain } from './explain/explain-call.ts'
 import type { Life } from './life.ts'
 import { handleLink, linkTerms } from './link-call.ts'
@@ -64,7 +66,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
   const explaining = exchanging((exchange) => {
     const { unready, state } = life
     if (unready === undefined && state.kind === 'ready')
-      return explain(exchange, state.serving, state.explanations)
+      return explain(exchange, state.serving, state.explaining)
     metrics.observe('v1_explain', 'overloaded', 0)
     refuse(exchange)
   })
@@ -92,6 +94,18 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
 
   on([`/v1/models/${model}:predict`, `/v1/models/${model}/versions/${version}:predict`], predict(V1))
   on([`/v1/models/${model}:explain`, `/v1/models/${model}/versions/${version}:explain`], explaining)
+  on([explanationPath(model, ':id')], {
+    GET(c) {
+      const { state } = life
+      if (state.kind !== 'ready')
+        return json(c, 503, { error: `${model} ${version} is not ready: ${life.unready}` })
+      const { status, headers, body } = tell(c.req.param('id')!, state.serving, state.explaining.deferred)
+      const response = new Response(typeof body === 'string' ? body : new Uint8Array(body), { status })
+      const all = [...state.serving.headers, ...headers]
+      for (let i = 0; i < all.length; i += 2) response.headers.set(all[i]!, all[i + 1]!)
+      return response
+    },
+  })
   const v2 = [`/v2/models/${model}`, `/v2/models/${model}/versions/${version}`]
   on(
     v2.map((path) => `${path}/infer`),

@@ -1,10 +1,10 @@
-import type { Explanations } from './explain/explanations.ts'
+import type { Explaining } from './explain/explain-call.ts'
 import type { Serving } from './serving.ts'
 
 /** Where the worker is: loading, ready with everything a request needs, or failed for good with the reason. */
 export type State =
   | { kind: 'loading' }
-  | { kind: 'ready'; serving: Serving; explanations: Explanations }
+  | { kind: 'ready'; serving: Serving; explaining: Explaining }
   | { kind: 'failed'; reason: string }
 
 /** The one piece of state that routes, health and shutdown share. */

@@ -22,6 +22,8 @@ export type ExplainFacts = {
   cacheMisses: number
   additivityFailures: number
   method: string | undefined
+  /** Of those that are fetched later. */
+  deferred: { answered: number; failed: number; refused: number; waiting: number; keptBytes: number }
 }
 
 /**
@@ -104,6 +106,32 @@ export class Metrics {
       'Explanations withheld because their parts do not add up to what the model answers.',
       'counter',
       () => (this.explain === undefined ? [] : [{ value: this.explain().additivityFailures, labels }]),
+    )
+    this.#add(
+      'coalmine_worker_explain_deferred_total',
+      'Requests to explain that are answered later, by what became of them.',
+      'counter',
+      () => {
+        const facts = this.explain?.().deferred
+        if (facts === undefined) return []
+        const of = (result: 'answered' | 'failed' | 'refused') => ({
+          value: facts[result],
+          labels: { ...labels, result },
+        })
+        return [of('answered'), of('failed'), of('refused')]
+      },
+    )
+    this.#add(
+      'coalmine_worker_explain_deferred_waiting',
+      'Requests to explain that wait to be answered later, beside the one under way.',
+      'gauge',
+      () => (this.explain === undefined ? [] : [{ value: this.explain().deferred.waiting, labels }]),
+    )
+    this.#add(
+      'coalmine_worker_explain_kept_bytes',
+      'Explanations that are kept to be fetched, bytes.',
+      'gauge',
+      () => (this.explain === undefined ? [] : [{ value: this.explain().deferred.keptBytes, labels }]),
     )
     this.#add('coalmine_worker_explain_info', 'How the version is explained; always 1.', 'gauge', () => {
       const method = this.explain?.().method

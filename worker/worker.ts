@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { ExplainMode } from '@coalmine/contract/explain.ts'
 import { closeServer } from '@coalmine/contract/http/server.ts'
 import { withRecords } from '@coalmine/contract/json-limits.ts'
 import { MAX_ROWS } from '@coalmine/contract/link/frame.ts'
@@ -8,7 +9,10 @@ import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
 import type { Hono } from 'hono'
 import { buildApp } from './app.ts'
 import { Batcher } from './batcher.ts'
+import { DeferredExplanations } from './explain/deferred-explanations.ts'
+import { writeExplanations } from './explain/explain-json.ts'
 import { Explanations } from './explain/explanations.ts'
+import { LastingExplainer } from './explain/lasting-explainer.ts'
 import { openThreadExplainer } from './explain/thread-explainer.ts'
 import { goldenProblem } from './golden-check.ts'
 import { Life } from './life.ts'
@@ -85,21 +89,16 @@ async function load(
     const model = await openModel(settings, onLost)
     const serving = serve(model, settings, life, metrics, log, tracer)
     reason = await goldenProblem(model.golden, serving)
-    const explanations = new Explanations({
-      inputs: model.manifest.inputs,
-      open: (onLost) => openThreadExplainer(model.explainer, onLost),
-      nowMs: () => performance.now(),
-      log,
-    })
+    const { explainer, explaining, facts } = explainingOf(model, log)
     // What the manifest promises is known to be kept before the first request.
-    if (reason === undefined && model.manifest.explain !== undefined) await explanations.open()
+    if (reason === undefined && model.manifest.explain !== undefined) await explainer.open()
     if (reason === undefined && life.state.kind === 'loading') {
-      life.state = { kind: 'ready', serving, explanations }
+      life.state = { kind: 'ready', serving, explaining }
       const loadSeconds = (performance.now() - sinceMs) / 1000
       const { threading, rowsPerRun, because } = model.choice
       metrics.modelFacts = { digest: model.digest, threading, rowsPerRun, loadSeconds }
       metrics.queueDepth = () => serving.batcher.waiting
-      metrics.explain = () => ({ ...explanations.counts, method: explanations.explanation?.method })
+      metrics.explain = facts
       metrics.ready = () => life.unready === undefined
       const timings = Object.fromEntries(
         model.timings.map(({ rows, runMs }) => [rows, Number(runMs.toFixed(3))]),
@@ -126,6 +125,28 @@ async function load(
   life.state = { kind: 'failed', reason }
   log.error('model not ready', { model: settings.model, version: settings.version, reason })
   return reason
+}
+
+/** Each way has a thread of its own, opened when it is first needed: what is waited for never stands behind what is not. */
+function explainingOf({ manifest, digest, explainer }: Model, log: Log) {
+  const nowMs = () => performance.now()
+  const lasting = (mode?: ExplainMode) =>
+    new LastingExplainer({ open: (onLost) => openThreadExplainer({ ...explainer, mode }, onLost), log })
+  const own = lasting()
+  const later = lasting('interventional')
+  const explanations = new Explanations({ inputs: manifest.inputs, explainer: own, nowMs })
+  const deferred = new DeferredExplanations({
+    explainer: later,
+    write: (explained, records) => writeExplanations(explained, records, manifest, digest),
+    nowMs,
+  })
+  const facts = () => ({
+    ...explanations.counts,
+    additivityFailures: own.additivityFailures + later.additivityFailures,
+    method: own.explanation?.method,
+    deferred: { ...deferred.counts, waiting: deferred.waiting, keptBytes: deferred.kept.bytes },
+  })
+  return { explainer: own, explaining: { explanations, deferred }, facts }
 }
 
 function serve(

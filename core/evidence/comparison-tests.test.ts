@@ -177,9 +177,15 @@ describe('accuracy of one class, and by the score', () => {
   const cell: StratumCell<'labels'> = {
     stratum: STRATUM,
     arms: {
-      stable: { labelled: 50, wrong: 5, brier: 9, classes: { churn: { labelled: 10, wrong: 4, brier: 6 } } },
-      baseline: { labelled: 6, wrong: 1, brier: 2, classes: {} },
-      canary: { labelled: 7, wrong: 3, brier: 4, classes: { churn: { labelled: 2, wrong: 2, brier: 1 } } },
+      stable: {
+        ...{ labelled: 50, wrong: 5, brier: 9, logLoss: 8 },
+        classes: { churn: { labelled: 10, wrong: 4, brier: 6, logLoss: 3 } },
+      },
+      baseline: { labelled: 6, wrong: 1, brier: 2, logLoss: 3, classes: {} },
+      canary: {
+        ...{ labelled: 7, wrong: 3, brier: 4, logLoss: 5 },
+        classes: { churn: { labelled: 2, wrong: 2, brier: 1, logLoss: 0 } },
+      },
     },
   }
 
@@ -187,6 +193,8 @@ describe('accuracy of one class, and by the score', () => {
     [{ class: 'churn' }, [2, 0, 4, 6]],
     [{ loss: 'brier' }, [4, 3, 11, 45]],
     [{ loss: 'brier', class: 'churn' }, [1, 1, 6, 4]],
+    [{ loss: 'log' }, [5, 2, 11, 45]],
+    [{ loss: 'log', class: 'churn' }, [0, 2, 3, 7]],
     [{ class: 'nobody' }, [0, 0, 0, 0]],
   ])('%j', (of, cells) => {
     const { rollback, promotion } = testsOf(comparison(of))
@@ -194,9 +202,17 @@ describe('accuracy of one class, and by the score', () => {
       expect(fed(test, cell).cells).toEqual(cells)
   })
 
-  test('without scores there is no Brier loss to prove', () => {
+  test('of a class bets are not placed for fewer than are wrong where nobody has told, as a rare one may be wrong often', () => {
+    const [rare, unknown] = [0.001, 0.1].map((wrongRate) => ({ ...REFERENCES, wrongRate }))
+    const betsOf = (of: object, references: typeof REFERENCES) =>
+      testsOf(comparison(of), references).promotion[0]!.bets.coefficients(0.5)
+    expect(betsOf({ class: 'churn' }, rare!)).toEqual(betsOf({ class: 'churn' }, unknown!))
+    expect(betsOf({}, rare!)).not.toEqual(betsOf({}, unknown!))
+  })
+
+  test.each(['brier', 'log'])('without scores there is no %s loss to prove', (loss) => {
     const { score: _, ...references } = REFERENCES
-    expect(testsOf(comparison({ loss: 'brier' }), references).untestable).toMatch(/gives no scores/)
+    expect(testsOf(comparison({ loss }), references).untestable).toMatch(/gives no scores/)
   })
 })
 

@@ -27,8 +27,11 @@ export interface RejectedRate extends Named {
 /** Wrong answers among those whose truth has come. */
 export interface Accuracy extends Named {
   readonly metric: 'accuracy'
-  /** `brier`: the squared distance of the score from the truth in place of right or wrong. Wrong unless said. */
-  readonly loss?: 'wrong' | 'brier'
+  /**
+   * In place of right or wrong, which is what counts unless said, `brier`: the squared distance of the score from the truth;
+   * `log`: -ln of what the score gave to the truth, clipped, as a part of the most that it can be.
+   */
+  readonly loss?: 'wrong' | 'brier' | 'log'
   /** Only answers whose truth is this class. */
   readonly class?: string
   readonly tolerate: RateBound

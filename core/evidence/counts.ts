@@ -47,6 +47,8 @@ export interface Truths {
   readonly wrong: number
   /** Brier losses, each rounded to 0 or 1 by chance so that its expectation is the loss; absent where there are no scores. */
   readonly brier?: number
+  /** Clipped log losses, likewise. */
+  readonly logLoss?: number
 }
 
 /** Counts become known at different ages, so each group has a watermark and a filtration of its own. */
@@ -121,10 +123,10 @@ function addLabels(a: LabelCounts, b: LabelCounts): LabelCounts {
 }
 
 function addTruths(a: Truths, b: Truths): Truths {
+  const either = (loss: 'brier' | 'logLoss') =>
+    a[loss] !== undefined || b[loss] !== undefined ? { [loss]: (a[loss] ?? 0) + (b[loss] ?? 0) } : {}
   const sum = { labelled: a.labelled + b.labelled, wrong: a.wrong + b.wrong }
-  return a.brier === undefined && b.brier === undefined
-    ? sum
-    : { ...sum, brier: (a.brier ?? 0) + (b.brier ?? 0) }
+  return { ...sum, ...either('brier'), ...either('logLoss') }
 }
 
 /** Adds counts of the same group. Commutative and associative: any order, any process. */

@@ -40,16 +40,16 @@ test('a label that is older than the window is dropped, even if its second is st
   expect(labels.drain(108_000).windows[0]!.strata[0]!.arms.canary).toEqual({ labelled: 1, wrong: 1 })
 })
 
-test('classes and Brier losses are counted beside right and wrong', () => {
+test('classes and losses are counted beside right and wrong', () => {
   const labels = new LabelRecorder(WINDOW_MS)
-  labels.label(9_000, 7_000, 'canary', HALF, { wrong: true, brier: 1, class: 'churn' })
-  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 0, class: 'stay' })
-  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 1, class: 'churn' })
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: true, brier: 1, logLoss: 1, class: 'churn' })
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 0, logLoss: 1, class: 'stay' })
+  labels.label(9_000, 7_000, 'canary', HALF, { wrong: false, brier: 1, logLoss: 0, class: 'churn' })
   expect(labels.drain(108_000).windows[0]!.strata[0]!.arms.canary).toEqual({
-    ...{ labelled: 3, wrong: 1, brier: 2 },
+    ...{ labelled: 3, wrong: 1, brier: 2, logLoss: 2 },
     classes: {
-      churn: { labelled: 2, wrong: 1, brier: 2 },
-      stay: { labelled: 1, wrong: 0, brier: 0 },
+      churn: { labelled: 2, wrong: 1, brier: 2, logLoss: 1 },
+      stay: { labelled: 1, wrong: 0, brier: 0, logLoss: 1 },
     },
   })
 })

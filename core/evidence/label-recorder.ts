@@ -17,6 +17,8 @@ export interface Truth {
   readonly wrong: boolean
   /** The Brier loss, rounded to 0 or 1 by chance. */
   readonly brier?: 0 | 1
+  /** The clipped log loss, likewise. */
+  readonly logLoss?: 0 | 1
   /** The class that was true. */
   readonly class?: string
 }
@@ -49,8 +51,8 @@ export class LabelRecorder {
     this.#seconds.set(second, cells)
     const key = stratumKey(stratum)
     const { arms } = cells.get(key) ?? { arms: NO_LABELS }
-    const { wrong, brier, class: name } = truth
-    const one = { labelled: 1, wrong: wrong ? 1 : 0, ...(brier !== undefined && { brier }) }
+    const { wrong, class: name, ...losses } = truth
+    const one = { labelled: 1, wrong: wrong ? 1 : 0, ...losses }
     const counts: LabelCounts = name === undefined ? one : { ...one, classes: { [name]: one } }
     cells.set(key, { stratum, arms: { ...arms, [arm]: addCounts('labels', arms[arm], counts) } })
   }

@@ -4,7 +4,7 @@ import type { FinalCounts, LabelCounts, Truths } from './counts.ts'
 import { type ComparisonTests, mixture, provable, type Test, writeHits } from './fed-bets.ts'
 import type { LinearBets } from './linear-bets.ts'
 import { controlOf, pooledPi } from './reading.ts'
-import type { References } from './references.ts'
+import { type References, UNKNOWN_WRONG_RATE } from './references.ts'
 
 /**
  * Errors are seen early (failed within the horizon) and in the end (no good answer by the deadline). Each look is an
@@ -102,27 +102,37 @@ export function rejectedTests({ tolerate, margin }: RateComparison, references: 
 export type AccuracyOf = Partial<Pick<Accuracy, 'loss' | 'class'>>
 
 /**
- * What an accuracy counts of labels: what speaks against the answers, and out of how many. Where classes are not told apart,
- * as when a rollout is planned, all stand for one.
+ * What an accuracy counts of labels: what speaks against the answers, and out of how many. Where classes or losses are not told
+ * apart, as when a rollout is planned of which that is not known, all classes stand for one, and what is wrong for what is lost.
  */
 export function countedTruths(
   { loss, class: name }: AccuracyOf,
   counts: LabelCounts,
 ): readonly [bad: number, of: number] {
-  const { wrong, brier, labelled } =
+  const truths =
     name === undefined || counts.classes === undefined ? counts : (counts.classes[name] ?? NO_TRUTHS)
-  return [loss === 'brier' ? (brier ?? wrong) : wrong, labelled]
+  return [truths[LOSSES[loss ?? 'wrong'].counted] ?? truths.wrong, truths.labelled]
+}
+
+const LOSSES = {
+  wrong: { counted: 'wrong', said: 'wrong answers' },
+  brier: { counted: 'brier', said: 'Brier loss' },
+  log: { counted: 'logLoss', said: 'clipped log loss' },
+} as const
+
+/** Right or wrong, of all answers: what a tally holds. */
+export function isOfAllAnswers({ loss = 'wrong', class: name }: AccuracyOf): boolean {
+  return loss === 'wrong' && name === undefined
 }
 
 const NO_TRUTHS: Truths = { labelled: 0, wrong: 0 }
 
 export function accuracyTests(comparison: Accuracy, { wrongRate, score }: References): ComparisonTests {
-  const { tolerate, margin, loss, class: name } = comparison
-  if (loss === 'brier' && score === undefined)
+  const { tolerate, margin, loss = 'wrong', class: name } = comparison
+  if (loss !== 'wrong' && score === undefined)
     return { rollback: [], promotion: [], untestable: 'the stable version gives no scores' }
-  const said = loss === 'brier' ? 'Brier loss' : 'wrong answers'
   const test = (bets: LinearBets): Test<'labels'> => ({
-    label: `${said} among the labelled${name === undefined ? '' : ` of class ${name}`}`,
+    label: `${LOSSES[loss].said} among the labelled${name === undefined ? '' : ` of class ${name}`}`,
     group: 'labels',
     bets,
     windowed: false,
@@ -133,8 +143,10 @@ export function accuracyTests(comparison: Accuracy, { wrongRate, score }: Refere
       return pooledPi(cell.stratum)
     },
   })
+  // A rare class may be wrong many times as often as all; bets that are placed for too few take long to say anything.
+  const known = isOfAllAnswers(comparison) ? wrongRate : Math.max(wrongRate, UNKNOWN_WRONG_RATE)
   return {
-    rollback: [mixture('labels', 1, [test(rollbackBets(wrongRate, lineOf(tolerate)))])],
-    ...provable([test(promotionBets(wrongRate, lineOf(margin)))]),
+    rollback: [mixture('labels', 1, [test(rollbackBets(known, lineOf(tolerate)))])],
+    ...provable([test(promotionBets(known, lineOf(margin)))]),
   }
 }

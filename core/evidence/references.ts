@@ -35,7 +35,8 @@ export interface ScoreReference {
 
 /** For errors of a stable version of which nothing is known yet. */
 const UNKNOWN_ERROR_RATE = 0.002
-const UNKNOWN_WRONG_RATE = 0.1
+/** For wrong answers and losses of which nobody has told how many there are. */
+export const UNKNOWN_WRONG_RATE = 0.1
 
 /** The references at a rollout's start. */
 export function referencesBefore(known: {

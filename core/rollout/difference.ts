@@ -10,7 +10,7 @@ import type { Evidence } from '../evidence/evidence.ts'
 import { normalScores } from '../evidence/latency-reference.ts'
 import type { StratumCounts } from '../evidence/linear-bets.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
-import { type AccuracyOf, countedTruths } from '../evidence/rate-tests.ts'
+import { type AccuracyOf, countedTruths, isOfAllAnswers } from '../evidence/rate-tests.ts'
 import { controlOf, everyBin, pooledPi, readEarly } from '../evidence/reading.ts'
 import type { References } from '../evidence/references.ts'
 import { declaredEdges } from '../evidence/score-tests.ts'
@@ -52,9 +52,9 @@ export function differenceOf(
       return largest([talliedRate(comparison.metric, references, tally)], alpha)
     case 'accuracy':
       // The tally has right and wrong alone.
-      return comparison.loss === 'brier' || comparison.class !== undefined
-        ? undefined
-        : largest([talliedRate(comparison.metric, references, tally)], alpha)
+      return isOfAllAnswers(comparison)
+        ? largest([talliedRate(comparison.metric, references, tally)], alpha)
+        : undefined
     case 'latency':
       return latencyDifference(references, early, { alpha, paired })
     case 'score_distribution':

@@ -3,8 +3,10 @@ import { LATENCY_BINS, latencyBin } from '../evidence/latency-scale.ts'
 import { KNOT_VALUES } from '../evidence/mean-difference.ts'
 import {
   expectedCanary,
+  expectedCells,
   expectedReferences,
   expectedStable,
+  REQUESTS_COUNTED,
   type Traffic,
   worseCanary,
 } from './expected-arms.ts'
@@ -96,6 +98,25 @@ describe('a canary that is worse by so many margins', () => {
     expect(wrong.labels.wrong).toBeCloseTo(0.13, 12)
     const unlabelled = expectedStable({ ...traffic, labelledShare: 0 })
     expect(worseCanary(rate('accuracy', 'absolute', 0.03), 1, unlabelled, traffic).labels.wrong).toBe(0)
+  })
+
+  test('wrong answers of one class are that class’s alone', () => {
+    const shared = expectedStable({ ...traffic, classShares: { stay: 0.8, churn: 0.2 } })
+    const labels = shared.labels.classes!
+    expect([labels.stay!.labelled, labels.churn!.labelled]).toEqual([0.4, 0.1])
+    expect([labels.stay!.wrong, labels.churn!.wrong]).toEqual([0.4 * 0.2, 0.1 * 0.2])
+    const comparison = { ...rate('accuracy', 'absolute', 0.3), class: 'churn' } as Comparison
+    const worse = worseCanary(comparison, 1, shared, traffic).labels
+    expect(worse.classes!.churn).toEqual({ labelled: 0.1, wrong: expect.closeTo(0.05, 12) })
+    expect(worse.classes!.stay).toEqual(labels.stay)
+    expect(worse.wrong).toBeCloseTo(0.13, 12)
+    expect(worse.labelled).toBe(0.5)
+    const { churn } = expectedCells({ stable: 0.5, baseline: 0, canary: 0.5 }, shared, shared).labels.arms
+      .canary.classes!
+    expect(churn).toEqual({
+      labelled: Math.round(REQUESTS_COUNTED * 0.05),
+      wrong: Math.round(REQUESTS_COUNTED * 0.01),
+    })
   })
 
   test('latencies are longer, and those that pass the horizon are slow', () => {

@@ -1,5 +1,5 @@
 import { lineAt } from '../evidence/bernoulli.ts'
-import type { GroupCounts, Stratum } from '../evidence/counts.ts'
+import type { GroupCounts, LabelCounts, Stratum, Truths } from '../evidence/counts.ts'
 import type { PerGroup } from '../evidence/evidence.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, shiftedMs } from '../evidence/latency-scale.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
@@ -23,6 +23,8 @@ export interface Traffic {
   /** Requests whose truth comes, and wrong answers among those. */
   readonly labelledShare?: number
   readonly wrongRate?: number
+  /** Share of each class among the truths; undefined where nothing tells. */
+  readonly classShares?: Readonly<Record<string, number>>
   /** Stable's answers by latency bin, in any unit; undefined when nothing was measured. */
   readonly latency?: ArrayLike<number>
   /** Undefined for a model without scores. */
@@ -44,13 +46,7 @@ const KNOWN_FROM = 1e6
 
 /** Stable, as the traffic says. What is at the horizon or beyond it is slow. */
 export function expectedStable(traffic: Traffic): ExpectedArm {
-  const {
-    errorRate,
-    unfinishedRate = errorRate,
-    rejectedRate = 0,
-    labelledShare = 0,
-    wrongRate = 0,
-  } = traffic
+  const { errorRate, unfinishedRate = errorRate, rejectedRate = 0 } = traffic
   const passed = normalised(traffic.latency ?? [])
   const arm = withLatency(
     {
@@ -66,12 +62,23 @@ export function expectedStable(traffic: Traffic): ExpectedArm {
         classes: [],
       },
       final: { requests: 1, errors: errorRate, aborted: Math.max(0, unfinishedRate - errorRate) },
-      labels: { labelled: labelledShare, wrong: labelledShare * wrongRate },
+      labels: expectedTruths(traffic),
     },
     passed,
     traffic.agesMs.early,
   )
   return traffic.score === undefined ? arm : withScores(arm, traffic.score.stable, traffic.score.range)
+}
+
+/** Wrong as often in each class as in all: how often in each is what nobody has told. */
+function expectedTruths({ labelledShare = 0, wrongRate = 0, classShares }: Traffic): LabelCounts {
+  const truths = (share: number) => ({
+    labelled: labelledShare * share,
+    wrong: labelledShare * share * wrongRate,
+  })
+  if (classShares === undefined) return truths(1)
+  const classes = Object.entries(classShares).map(([name, share]) => [name, truths(share)])
+  return { ...truths(1), classes: Object.fromEntries(classes) }
 }
 
 /** The canary, if nothing but its own scores tells it from stable. */
@@ -95,7 +102,9 @@ export function worseCanary(
       const { kind, value } = comparison.margin
       const line = lineOf({ kind, value: value * times })
       const worse = (rate: number) => Math.min(1, lineAt(line, rate))
-      return withRate(stable, comparison.metric, worse)
+      return comparison.metric === 'accuracy'
+        ? { ...stable, labels: worseTruths(stable.labels, comparison.class, worse) }
+        : withRate(stable, comparison.metric, worse)
     }
     case 'latency': {
       const { relative, atLeastMs } = comparison.margin
@@ -146,8 +155,12 @@ export function expectedCells(stratum: Stratum, stable: ExpectedArm, canary: Exp
     early: arms(({ early }, requests) => timesEarly(early, requests)),
     final: arms(({ final }, requests) => timesFinal(final, requests)),
     labels: arms(({ labels }, requests) => ({
-      labelled: Math.round(labels.labelled * requests),
-      wrong: Math.round(labels.wrong * requests),
+      ...timesTruths(labels, requests),
+      ...(labels.classes && {
+        classes: Object.fromEntries(
+          Object.entries(labels.classes).map(([name, truths]) => [name, timesTruths(truths, requests)]),
+        ),
+      }),
     })),
   }
 }
@@ -245,10 +258,10 @@ function raised(shares: readonly number[], bin: number, by: number): number[] {
 
 function withRate(
   arm: ExpectedArm,
-  metric: 'error_rate' | 'rejected_rate' | 'accuracy',
+  metric: 'error_rate' | 'rejected_rate',
   worse: (rate: number) => number,
 ): ExpectedArm {
-  const { early, final, labels } = arm
+  const { early, final } = arm
   switch (metric) {
     case 'error_rate': {
       const more = worse(final.errors + final.aborted) - final.errors - final.aborted
@@ -257,12 +270,30 @@ function withRate(
     }
     case 'rejected_rate':
       return { ...arm, early: { ...early, rejected: worse(early.rejected) } }
-    case 'accuracy': {
-      const wrong = labels.labelled > 0 ? worse(labels.wrong / labels.labelled) * labels.labelled : 0
-      return { ...arm, labels: { ...labels, wrong } }
-    }
   }
 }
+
+/** Of one class alone where classes are told apart and one is meant. */
+function worseTruths(
+  labels: LabelCounts,
+  name: string | undefined,
+  worse: (rate: number) => number,
+): LabelCounts {
+  const worsened = ({ labelled, wrong }: Truths) => ({
+    labelled,
+    wrong: labelled > 0 ? worse(wrong / labelled) * labelled : 0,
+  })
+  const { classes } = labels
+  if (name === undefined || classes === undefined) return { ...labels, ...worsened(labels) }
+  const [before, after] = [classes[name] ?? NO_TRUTHS, worsened(classes[name] ?? NO_TRUTHS)]
+  return {
+    ...labels,
+    wrong: labels.wrong + after.wrong - before.wrong,
+    classes: { ...classes, [name]: after },
+  }
+}
+
+const NO_TRUTHS: Truths = { labelled: 0, wrong: 0 }
 
 /** What ended and what failed takes as long as `passed` says, by bin; what passes the horizon is slow. */
 function withLatency(arm: ExpectedArm, passed: ArrayLike<number>, horizonMs: number): ExpectedArm {
@@ -335,6 +366,10 @@ function timesEarly(counts: GroupCounts['early'], requests: number): GroupCounts
     knots: times(counts.knots),
     classes: times(counts.classes),
   }
+}
+
+function timesTruths({ labelled, wrong }: Truths, requests: number): Truths {
+  return { labelled: Math.round(labelled * requests), wrong: Math.round(wrong * requests) }
 }
 
 function timesFinal(counts: GroupCounts['final'], requests: number): GroupCounts['final'] {

@@ -45,6 +45,8 @@ const accuracy: Guardrail = {
   share: 1,
 }
 
+const ofChurn = { ...accuracy, class: 'churn' } as Guardrail
+
 const policy: Policy = {
   name: 'careful',
   hash: '',
@@ -297,6 +299,12 @@ describe('what cannot be decided', () => {
     expect(reasons(alone(accuracy), { labelledShare: 0.5, wrongRate: 0.1 })).toEqual([])
   })
 
+  test('accuracy of a class that never was', () => {
+    expect(reasons(alone(ofChurn), { labelledShare: 0.5, classShares: { stay: 1 } })).toEqual([
+      'accuracy can never be proven: in training no answer was of class churn',
+    ])
+  })
+
   test('latency of a stable version that nobody has measured', () => {
     const { latency: _, ...unmeasured } = traffic
     expect(planRollout({ ...policy, ...alone(latency) }, unmeasured).cannotDecide).toEqual([
@@ -331,12 +339,40 @@ describe('warnings', () => {
     ])
   })
 
+  test('what is taken for granted of the truths of one class, and of losses', () => {
+    const labelled = { ...traffic, labelledShare: 0.5, wrongRate: 0.1 }
+    const warned = (guardrail: Guardrail, known: Partial<Traffic> = {}) =>
+      planRollout({ ...policy, ...alone(guardrail) }, { ...labelled, ...known }).warnings
+    expect(warned(accuracy)).toEqual([])
+    expect(warned(ofChurn)).toEqual([
+      'accuracy is planned as if every truth were of class churn: nothing tells how many are',
+    ])
+    expect(warned(ofChurn, { classShares: { stay: 0.75, churn: 0.25 } })).toEqual([
+      'accuracy is planned for 25 % of the truths, as training has class churn, and as wrong there as everywhere',
+    ])
+    expect(warned({ ...accuracy, loss: 'log' } as Guardrail)).toEqual([
+      'accuracy is planned as if its loss were the share of wrong answers',
+    ])
+  })
+
   test('a guardrail that would not notice a bad canary', () => {
     const { latency: _, ...unmeasured } = traffic
     expect(planRollout({ ...policy, ...alone(latency) }, unmeasured).warnings).toEqual([
       'latency would not notice a canary that is twice as bad as its margin',
     ])
   })
+})
+
+test('accuracy of a class waits for the truths of that class: a tenth of them takes ten times as many requests', () => {
+  const unhurried = { ...policy, ...alone(ofChurn), steps: [step(5000, 0, 0.05)] }
+  const labelled = { ...traffic, labelledShare: 0.5, wrongRate: 0.1 }
+  const requests = (share: number) =>
+    planRollout(unhurried, {
+      ...labelled,
+      classShares: { churn: share, stay: 1 - share },
+      agesMs: { ...traffic.agesMs, labels: 0 },
+    }).expected!.requests
+  expect(requests(0.1) / requests(1)).toBeCloseTo(10, 0)
 })
 
 test('latency as a signal alone needs no baseline: it is compared with the rest of stable', () => {

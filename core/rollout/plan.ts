@@ -3,7 +3,7 @@ import { type ScoreShift, scoreShift, type Traffic } from './expected-arms.ts'
 import { ExpectedCourse, hasBaseline, type Moments } from './expected-course.ts'
 import { type Comparison, isGate, type Policy, type Step } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
-import { duration } from './sentences.ts'
+import { duration, percent } from './sentences.ts'
 
 /** How long something is expected to take, and requests of the model in that time, all arms together. */
 export interface Need {
@@ -113,6 +113,7 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
     warnings: [
       ...mirrorWarnings(policy),
       ...shiftWarnings(policy, shift),
+      ...truthWarnings(policy, traffic),
       ...policy.signals.flatMap(({ name }) => {
         const why = untestable.get(name)
         return why === undefined ? [] : [`${name} says nothing about being good enough: ${why}`]
@@ -136,6 +137,33 @@ function mirrorWarnings({ mirror }: Policy): string[] {
   return [
     `copies of ${percentText(mirrorBp)} of the requests are compared first, for ${duration(minDurationMs)} at least; how long their proof takes is not foretold`,
   ]
+}
+
+const isLabelled = ({ labelledShare = 0 }: Traffic) => labelledShare > 0
+
+/** Undefined where no share is known. */
+function classShare(name: string, { classShares }: Traffic): number | undefined {
+  return classShares && (classShares[name] ?? 0)
+}
+
+/** What is taken for granted of truths that nobody has counted by class or by loss. */
+function truthWarnings({ guardrails, signals }: Policy, traffic: Traffic): string[] {
+  if (!isLabelled(traffic)) return []
+  return [...guardrails, ...signals].flatMap((comparison) => {
+    if (comparison.metric !== 'accuracy') return []
+    const { name, class: of, loss = 'wrong' } = comparison
+    const share = of === undefined ? undefined : classShare(of, traffic)
+    return [
+      ...(of === undefined
+        ? []
+        : [
+            share === undefined
+              ? `${name} is planned as if every truth were of class ${of}: nothing tells how many are`
+              : `${name} is planned for ${percent(share)} of the truths, as training has class ${of}, and as wrong there as everywhere`,
+          ]),
+      ...(loss === 'wrong' ? [] : [`${name} is planned as if its loss were the share of wrong answers`]),
+    ]
+  })
 }
 
 /** How long a step waits for a guardrail, from the step's start. */
@@ -211,7 +239,9 @@ function unprovable(
   const never = (why: string) => `${guardrail.name} can never be proven: ${why}`
   switch (guardrail.metric) {
     case 'accuracy':
-      if (!((traffic.labelledShare ?? 0) > 0)) return never('nobody tells what the right answers were')
+      if (!isLabelled(traffic)) return never('nobody tells what the right answers were')
+      if (guardrail.class !== undefined && classShare(guardrail.class, traffic) === 0)
+        return never(`in training no answer was of class ${guardrail.class}`)
       break
     case 'latency': {
       if (traffic.latency === undefined)

@@ -1,4 +1,5 @@
 import type { Assessment, ComparisonAssessment } from '../evidence/assessment.ts'
+import { isOfAllAnswers } from '../evidence/rate-tests.ts'
 import type { ArmTally } from '../evidence/tally.ts'
 import type { Comparison, Policy, RateBound } from './policy.ts'
 
@@ -75,8 +76,8 @@ function observation(
         ({ requests }) => requests,
       )}`
     case 'accuracy':
-      if (comparison.loss === 'brier' || comparison.class !== undefined)
-        return `${worst} are more with ${names.canary} than with ${names.stable}`
+      if (!isOfAllAnswers(comparison))
+        return `${worst} ${(comparison.loss ?? 'wrong') === 'wrong' ? 'are more' : 'is larger'} with ${names.canary} than with ${names.stable}`
       return `wrong answers among the labelled are ${rates(
         ({ wrong }) => wrong,
         ({ labelled }) => labelled,

@@ -110,7 +110,7 @@ async function until(holds: () => boolean): Promise<void> {
 function stableAnswers(count = 6000): void {
   const recorder = new ArmRecorder('churn', '1.0.0', 'stable')
   for (const nowMs of [0, 60_000]) {
-    traffic.add({ arms: [recorder.counts()] }, nowMs)
+    traffic.add({ arms: [recorder.counts()], truths: [] }, nowMs)
     for (let i = 0; i < count; i++) recorder.record('ok', 8)
   }
 }

@@ -194,20 +194,23 @@ function addTruths(a: TruthCounts, b: TruthCounts): TruthCounts {
 }
 
 function addExplanations(a: ExplanationCounts, b: ExplanationCounts): ExplanationCounts {
-  const codes = { ...a.codes }
-  for (const [code, count] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + count
   return {
     ...a,
-    codes,
+    codes: addByName(a.codes, b.codes),
+    fetches: addByName(a.fetches, b.fetches),
     latencyBuckets: a.latencyBuckets.map((n, i) => n + (b.latencyBuckets[i] ?? 0)),
     latencySumSeconds: a.latencySumSeconds + b.latencySumSeconds,
   }
 }
 
 function addMirrored(a: MirrorCounts, b: MirrorCounts): MirrorCounts {
-  const results = { ...a.results }
-  for (const [result, count] of Object.entries(b.results)) results[result] = (results[result] ?? 0) + count
-  return { ...a, results }
+  return { ...a, results: addByName(a.results, b.results) }
+}
+
+function addByName(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  const sums = { ...a }
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count
+  return sums
 }
 
 export function addEndpoints(a: EndpointCounts, b: EndpointCounts): EndpointCounts {

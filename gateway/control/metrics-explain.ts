@@ -12,6 +12,13 @@ export function explainMetrics({ explanations }: Snapshot): MetricFamily[] {
         Object.entries(codes).map(([code, value]) => ({ value, labels: { model, version, code } })),
       ),
     ),
+    counter(
+      'coalmine_explain_fetches_total',
+      'Questions for explanations that were asked for earlier, by the version that has them and their status (202: not yet).',
+      explanations.flatMap(({ model, version, fetches }) =>
+        Object.entries(fetches).map(([code, value]) => ({ value, labels: { model, version, code } })),
+      ),
+    ),
     histogram(
       'coalmine_explain_duration_seconds',
       'Time from a request to explain to its answer.',

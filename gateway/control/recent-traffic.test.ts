@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { Snapshot } from '../snapshot.ts'
 import { RecentTraffic } from './recent-traffic.ts'
 
-const total = (stable: number, canary: number, pinned = 0): Pick<Snapshot, 'arms'> => ({
+type Counted = Pick<Snapshot, 'arms' | 'truths'>
+
+const total = (stable: number, canary: number, pinned = 0): Counted => ({
+  truths: [],
   arms: Object.entries({
     stable: ['1.0.0', stable],
     canary: ['1.1.0', canary],
@@ -47,7 +50,7 @@ test('without draws there is no share', () => {
 describe('what the stable version did lately', () => {
   const arms = (
     ...counted: [arm: string, version: string, outcomes: Record<string, number>, buckets?: number[]][]
-  ): Pick<Snapshot, 'arms'> => ({
+  ): Counted => ({
     ...total(0, 0),
     arms: counted.map(([arm, version, outcomes, buckets = []]) => ({
       model: 'churn',
@@ -81,6 +84,27 @@ describe('what the stable version did lately', () => {
       scoreBuckets: [55, 27],
       scoreSum: 2,
       scoreRange: [0, 1],
+      truths: { requests: 182, right: 0, wrong: 0, delayBuckets: [] },
+    })
+  })
+
+  test('truths are those of its draws since the processes began, as they come late and all at once', () => {
+    const traffic = new RecentTraffic()
+    const truth = (arm: string, version: string, right: number, wrong: number, delayBuckets: number[]) => ({
+      ...{ model: 'churn', version, arm, right, wrong },
+      ...{ delayBuckets, delaySumSeconds: 0 },
+    })
+    const truths = [
+      truth('stable', '1.0.0', 30, 10, [0, 40]),
+      truth('baseline', '1.0.0', 5, 5, [10, 0]),
+      truth('canary', '1.1.0', 7, 7, [14, 0]),
+      truth('pinned', '1.0.0', 9, 9, [18, 0]),
+    ]
+    const counted = arms(['stable', '1.0.0', { ok: 200 }], ['baseline', '1.0.0', { ok: 20 }])
+    for (const second of [0, 30, 90, 150]) traffic.add({ ...counted, truths }, second * 1000)
+    expect(traffic.stable('churn', '1.0.0')!.truths).toEqual({
+      ...{ requests: 220, right: 35, wrong: 15 },
+      delayBuckets: [10, 40],
     })
   })
 

@@ -1,5 +1,5 @@
 import { OUTCOMES } from '../data/recorder.ts'
-import type { ArmCounts, Snapshot } from '../snapshot.ts'
+import type { ArmCounts, Snapshot, TruthCounts } from '../snapshot.ts'
 
 const WINDOW_MS = 60_000
 const DRAWN = ['stable', 'baseline', 'canary']
@@ -12,13 +12,26 @@ export interface RecentArms {
   readonly scoreBuckets: readonly number[]
   readonly scoreSum: number
   readonly scoreRange?: readonly [number, number]
+  readonly truths: SeenTruths
+}
+
+/** Truths about a version since the processes began: they come by the night as well as by the second, and hours later. */
+export interface SeenTruths {
+  /** Answered in the same time. */
+  readonly requests: number
+  readonly right: number
+  readonly wrong: number
+  /** By the bounds of DELAY_BOUNDS_SECONDS. */
+  readonly delayBuckets: readonly number[]
 }
 
 /** The last minute of what the data processes counted, from the running totals that arrive each second. */
 export class RecentTraffic {
   readonly #totals: { atMs: number; arms: ReadonlyMap<string, ArmCounts> }[] = []
+  #truths: readonly TruthCounts[] = []
 
-  add({ arms }: Pick<Snapshot, 'arms'>, nowMs: number): void {
+  add({ arms, truths }: Pick<Snapshot, 'arms' | 'truths'>, nowMs: number): void {
+    this.#truths = truths
     this.#totals.push({ atMs: nowMs, arms: new Map(arms.map((arm) => [keyOf(arm), arm])) })
     // The youngest total older than the window is where the window begins.
     while (this.#totals.length > 1 && this.#totals[1]!.atMs <= nowMs - WINDOW_MS) this.#totals.shift()
@@ -40,16 +53,12 @@ export class RecentTraffic {
   /** What a version did where it was drawn as stable or baseline. */
   stable(model: string, version: string): RecentArms | undefined {
     const [first, last] = [this.#totals[0], this.#totals.at(-1)]
-    const arms = this.#grown().filter(
-      (a) => a.model === model && a.version === version && (a.arm === 'stable' || a.arm === 'baseline'),
-    )
+    const isOf = (a: { model: string; version: string; arm: string }) =>
+      a.model === model && a.version === version && (a.arm === 'stable' || a.arm === 'baseline')
+    const arms = this.#grown().filter(isOf)
     if (!first || !last || arms.length === 0) return undefined
-    const sum = (of: (arm: ArmCounts) => readonly number[]) =>
-      arms
-        .map(of)
-        .reduce((a, b) =>
-          Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) + (b[i] ?? 0)),
-        )
+    const sum = (of: (arm: ArmCounts) => readonly number[]) => sumOf(arms.map(of))
+    const truths = this.#truths.filter(isOf)
     const scoreRange = arms.find((arm) => arm.scoreRange)?.scoreRange
     return {
       seconds: (last.atMs - first.atMs) / 1000,
@@ -60,6 +69,12 @@ export class RecentTraffic {
       scoreBuckets: sum((arm) => arm.scoreBuckets),
       scoreSum: arms.reduce((n, arm) => n + arm.scoreSum, 0),
       ...(scoreRange && { scoreRange }),
+      truths: {
+        requests: [...last.arms.values()].filter(isOf).reduce((n, { outcomes }) => n + total(outcomes), 0),
+        right: truths.reduce((n, { right }) => n + right, 0),
+        wrong: truths.reduce((n, { wrong }) => n + wrong, 0),
+        delayBuckets: sumOf(truths.map(({ delayBuckets }) => delayBuckets)),
+      },
     }
   }
 
@@ -73,6 +88,13 @@ export class RecentTraffic {
       return before === undefined ? arm : difference(arm, before)
     })
   }
+}
+
+function sumOf(lists: readonly (readonly number[])[]): readonly number[] {
+  return lists.reduce(
+    (a, b) => Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) + (b[i] ?? 0)),
+    [],
+  )
 }
 
 function difference(arm: ArmCounts, before: ArmCounts): ArmCounts {

@@ -9,6 +9,7 @@ import { documentation } from '../docs-page.ts'
 import type { Protocol } from './answer-check.ts'
 import type { Client } from './clients.ts'
 import type { DataPlane } from './data-plane.ts'
+import { fetchExplanation } from './deferred-explanation.ts'
 import { explain } from './explain.ts'
 import { dataOpenApi } from './openapi.ts'
 import { forbidden, predict } from './predict.ts'
@@ -92,6 +93,12 @@ export function dataApp(plane: DataPlane): Hono<Env> {
     '/v1/models/:model{[^/:]+}',
     about((c, route) => c.json({ name: route.model, ready: ready(route) }, ready(route) ? 200 : 503)),
   )
+
+  app.get('/v1/models/:model{[^/:]+}/explanations/:id', (c) => {
+    const fetched = new FetchExchange(c.req.raw)
+    fetchExplanation(plane, fetched, c.req.param('model')!, c.req.param('id')!, c.env?.client)
+    return fetched.response
+  })
 
   const server: Handler = (c) => c.json({ name: 'coalmine', version: VERSION, extensions: [] })
   app.get('/v2', server)

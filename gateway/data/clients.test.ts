@@ -137,10 +137,12 @@ describe('with clients', () => {
       '/v2/models/churn',
       '/v2/models/churn/ready',
       '/v2/models/ch%75rn',
+      '/v1/models/churn/explanations/x',
+      '/v1/models/ch%75rn/explanations/x',
     ])
       expect((await call('GET', path, { headers: key })).status, path).toBe(403)
     expect((await predict(key, '/v1/models/digits:predict')).status).toBe(404)
-    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 13])
+    expect([stable.requests, counted()[0]!.forbidden]).toEqual([[], 15])
   })
 
   test('one that asks too often gets 429, and is told when to come back', async () => {

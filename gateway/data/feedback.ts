@@ -149,12 +149,12 @@ export class Feedback {
     model: string,
     hash: number,
     { rollout, timeMs, weightBp, arm }: PredictionIdFields,
-    [wrong, brier, truth]: JudgedTruth,
+    judged: JudgedTruth,
   ): void {
     const waiting = this.#waiting.get(model) ?? []
     this.#waiting.set(model, waiting)
     const armIndex = (ARMS as readonly string[]).indexOf(arm)
-    waiting.push([rollout, hash, timeMs, weightBp, armIndex, wrong, brier, truth])
+    waiting.push([rollout, hash, timeMs, weightBp, armIndex, ...judged])
     if (waiting.length >= WAITING_MAX) this.flush()
   }
 

@@ -31,12 +31,15 @@ export class HttpCall implements OutgoingCall {
     this.#done = done
   }
 
-  /** @param headers flat: name, value, name, value; of characters that may stand in a head, which is not checked again */
-  send(pool: OutgoingPool, path: string, headers: readonly string[], body: Buffer): void {
-    let head = `POST ${path} HTTP/1.1\r\n${pool.hostField}`
+  /**
+   * @param headers flat: name, value, name, value; of characters that may stand in a head, which is not checked again
+   * @param body null for a question without one (GET)
+   */
+  send(pool: OutgoingPool, path: string, headers: readonly string[], body: Buffer | null): void {
+    let head = `${body === null ? 'GET' : 'POST'} ${path} HTTP/1.1\r\n${pool.hostField}`
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
-    this.head = `${head}content-length: ${body.length}\r\n`
-    this.body = body
+    this.head = body === null ? head : `${head}content-length: ${body.length}\r\n`
+    this.body = body ?? NO_BODY
     pool.send(this)
   }
 

@@ -2,8 +2,13 @@ import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { PredictionIdFields } from '@coalmine/contract/prediction-id.ts'
 
-/** As it goes to control: wrong or not, the Brier loss rounded by chance (null without a score), the class that was true. */
-export type JudgedTruth = readonly [wrong: 0 | 1, brier: 0 | 1 | null, truth: string | null]
+/** As it goes to control: wrong or not, both losses rounded by chance (null without a score), the class that was true. */
+export type JudgedTruth = readonly [
+  wrong: 0 | 1,
+  brier: 0 | 1 | null,
+  logLoss: 0 | 1 | null,
+  truth: string | null,
+]
 
 /** What a truth says of an answer. @param random a u32 */
 export function judgedTruth(
@@ -12,17 +17,19 @@ export function judgedTruth(
   truth: number,
   random: number,
 ): JudgedTruth {
-  const loss = brierLoss(manifest, score, truth)
-  // Rounded by chance: its expectation is the loss, and what is counted stays whole.
-  const brier = loss === undefined ? null : random < loss * 2 ** 32 ? 1 : 0
-  return [predicted === truth ? 0 : 1, brier, labelsOf(manifest)[truth] ?? null]
+  const given = givenToTruth(manifest, score, truth)
+  // Rounded by chance: its expectation is the loss, and what is counted stays whole. One draw does: losses are never added up.
+  const rounded = (loss: (given: number) => number) =>
+    given === undefined ? null : random < loss(given) * 2 ** 32 ? 1 : 0
+  const named = labelsOf(manifest)[truth] ?? null
+  return [predicted === truth ? 0 : 1, rounded(brierLoss), rounded(clippedLogLoss), named]
 }
 
 /**
- * The squared distance of the score, as a part of its range, from 1 where its class is true and 0 elsewhere. A score is about
- * the class of its index; one that has none about the last class. Undefined without a score.
+ * The probability from 0 to 1 that a score, as a part of its range, gives to what was true: its class or any other. A score is
+ * about the class of its index; one that has none about the last class. Undefined without a score.
  */
-function brierLoss(
+function givenToTruth(
   manifest: Pick<Manifest, 'score' | 'outputs'>,
   score: number | undefined,
   truth: number,
@@ -31,5 +38,19 @@ function brierLoss(
   const { range, index } = manifest.score
   const about = index ?? labelsOf(manifest).length - 1
   const part = Math.max(0, Math.min(1, (score - range[0]) / (range[1] - range[0])))
-  return (part - (truth === about ? 1 : 0)) ** 2
+  return truth === about ? part : 1 - part
 }
+
+/** @param given to what was true */
+export const brierLoss = (given: number): number => (1 - given) ** 2
+
+/**
+ * What is given to the truth counts as this at least, and as what this leaves of 1 at most. At least, because one answer that was
+ * sure and wrong must not be all that is seen; at most, because who says 0 % of what comes true in 2 % would gain by it
+ * otherwise.
+ */
+export const GIVEN_MIN = 0.01
+
+/** -ln of what was given to the truth, clipped, as a part of the most that it can be: 1 from GIVEN_MIN down. */
+export const clippedLogLoss = (given: number): number =>
+  Math.log(Math.min(1 - GIVEN_MIN, Math.max(GIVEN_MIN, given))) / Math.log(GIVEN_MIN)

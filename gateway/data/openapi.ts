@@ -124,6 +124,7 @@ function modelPaths(route: ModelRoute): Record<string, unknown> {
     [`/v1/models/${model}/versions/{version}:explain`]: explained(
       call(manifest, 'Explain predictions of one version', explain, pin),
     ),
+    [`/v1/models/${model}/explanations/{id}`]: fetchedLater(manifest),
     ...(labelsOf(manifest).length > 0 && { [`/v1/models/${model}:feedback`]: feedback(manifest) }),
     [`/v2/models/${model}/infer`]: call(manifest, 'Infer from tensors (Open Inference Protocol)', v2),
     [`/v2/models/${model}/versions/{version}/infer`]: call(manifest, 'Infer with one version', v2, pin),
@@ -195,11 +196,51 @@ function explained({ post }: ReturnType<typeof call>) {
   const responses = {
     ...post.responses,
     200: { ...post.responses[200], description: 'The explanations', headers },
+    202: {
+      description: 'Taken with a `mode`; fetched where `location` says',
+      headers: { ...headers, location: { description: 'Where to ask.', schema: { type: 'string' } } },
+      content: { 'application/json': { schema: PROGRESS } },
+    },
     404: refusal('Unknown model or version, or the version that predicted is not kept any more'),
     501: refusal('The version cannot be explained; the error says why'),
     503: refusal('No worker is ready, or there is too much to do for explanations; see Retry-After'),
   }
   return { post: { ...post, responses } }
+}
+
+const PROGRESS: JsonSchema = {
+  type: 'object',
+  required: ['id', 'state', 'records', 'model_name', 'model_version'],
+  properties: {
+    id: { type: 'string', description: 'Leads back to the worker that explains; signed.' },
+    state: { enum: ['waiting', 'running'] },
+    records: { type: 'integer' },
+    ahead: { type: 'integer', description: 'Requests before it, while it waits.' },
+    explained: { type: 'integer', description: 'Of its records, while it is running.' },
+    model_name: { type: 'string' },
+    model_version: { type: 'string', description: 'The version that explains.' },
+  },
+}
+
+function fetchedLater(manifest: Manifest) {
+  const json = (schema: JsonSchema) => ({ 'application/json': { schema } })
+  return {
+    get: {
+      tags: [manifest.name],
+      summary: 'Fetch explanations that were asked for with a mode',
+      parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }],
+      responses: {
+        200: { description: 'The explanations', content: json(explainResponseSchema(manifest)) },
+        202: { description: 'Not yet; see Retry-After', content: json(PROGRESS) },
+        404: refusal('Unknown model, or an id that was not given here'),
+        410: refusal('Not kept any more: too old, or its worker or version is gone; ask again'),
+        500: refusal('It failed, or did not add up'),
+        501: refusal('The version cannot be explained in this way; the error says why'),
+        503: refusal('Its worker does not answer, or there is too much to do; see Retry-After'),
+        504: refusal('No answer within the deadline'),
+      },
+    },
+  }
 }
 
 function refusal(description: string) {

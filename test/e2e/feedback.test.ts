@@ -21,11 +21,15 @@ interval: 250ms
 /** The same answers, of one class and by how far the score was off. */
 const SIGNALS = `
 signals:
-  - { metric: accuracy, class: churn, tolerate: 10pp, margin: 25pp }
-  - { metric: accuracy, loss: brier, tolerate: 5pp, margin: 15pp }
+  - { metric: accuracy, class: churn, tolerate: 10pp, margin: 50pp }
+  - { metric: accuracy, loss: brier, tolerate: 5pp, margin: 30pp }
+  - { metric: accuracy, loss: log, tolerate: 5pp, margin: 30pp }
 `
 /** Nothing is labelled at this age while the test looks. */
 const PATIENT = LABELLED.replace('labelWindow: 2s', 'labelWindow: 1h')
+
+/** It does not end by itself. */
+const WATCHED = LABELLED.replace('minDuration: 1s', 'minDuration: 1h') + SIGNALS
 
 const customer = customers('feedback')
 
@@ -122,7 +126,7 @@ describe('the truth about predictions', () => {
     writeFileSync(keys, `1:${first}\n`)
     gateway = await Gateway.start({
       processes: 2,
-      policies: { labelled: LABELLED + SIGNALS, patient: PATIENT },
+      policies: { labelled: LABELLED + SIGNALS, patient: PATIENT, watched: WATCHED },
       env: { COALMINE_PREDICTION_KEYS_FILE: keys },
       models: `  churn:
     initial: 1.0.0
@@ -197,6 +201,29 @@ describe('the truth about predictions', () => {
     await untilOver(gateway)
   })
 
+  test('is judged by class and by both losses of the score as well', async () => {
+    expect((await start(gateway, '1.1.0', { force: true, retry: true, policy: 'watched' })).status).toBe(201)
+    await untilPhase(gateway, 'stepping')
+    const names = ['accuracy', 'accuracy_churn', 'brier', 'log_loss']
+    let verdicts: string[] = []
+    await until(
+      async () => {
+        const answers = await Promise.all(Array.from({ length: 40 }, () => predicted(gateway)))
+        await say(
+          gateway,
+          answers.map((answered, n) => about(answered, n % 10 !== 0)),
+        )
+        const { readings } = (await served(gateway)).rollout
+        expect(readings.map(({ name }: { name: string }) => name)).toEqual(names)
+        verdicts = readings.map(({ verdict }: { verdict: string }) => verdict)
+        return verdicts.every((verdict) => verdict === 'proven')
+      },
+      () => `${verdicts}`,
+    )
+    await gateway.admin('/api/v1/models/churn/rollout/abort', { method: 'POST', json: { reason: 'a test' } })
+    await untilOver(gateway)
+  })
+
   test('rolls back a version whose answers turn out wrong, by the labels that came in time', async () => {
     expect((await start(gateway, '1.2.0', { force: true })).status).toBe(201)
     await untilPhase(gateway, 'stepping')
@@ -214,8 +241,9 @@ describe('the truth about predictions', () => {
     await expectWholeRecord(gateway)
   })
 
-  test('promotes one whose answers are as good', async () => {
-    expect((await start(gateway, '1.1.0', { force: true, retry: true })).status).toBe(201)
+  test('promotes one whose answers are as good; the truths that came tell the planner that this can be decided', async () => {
+    const started = await start(gateway, '1.1.0', { retry: true })
+    expect(started.status, await started.clone().text()).toBe(201)
     await untilPhase(gateway, 'stepping')
     expect(await live(gateway, (_, n) => n % 10 !== 0)).toMatchObject({ outcome: 'promoted' })
     expect(await kinds(gateway)).toContain('promoted')

@@ -1,4 +1,4 @@
-import type { ExplainMethod, Link } from '@coalmine/contract/explain.ts'
+import type { ExplainMethod, Link, Space } from '@coalmine/contract/explain.ts'
 
 /** Why one answer is what it is, by player. */
 export type Attribution = {
@@ -25,6 +25,8 @@ export type Explanation = {
   output: string
   /** Where the shares of trees come from: the file's own hit rates, or rows that were sent down the trees. */
   coverSource?: 'nodes_hitrates' | 'background'
+  /** What the numbers are, where they are those of the output itself. */
+  space?: Space
   /** Rows that are measured against. */
   background?: { file: string; rows: number }
 }

@@ -8,16 +8,24 @@ import { parseTraceparent } from '@coalmine/contract/tracing/trace-context.ts'
 import { besideOf } from '../call.ts'
 import type { Outcome } from '../metrics.ts'
 import type { Serving } from '../serving.ts'
+import { tell } from './deferred-call.ts'
+import type { DeferredExplanations } from './deferred-explanations.ts'
 import { writeExplanations } from './explain-json.ts'
-import type { ExplainFault, Explanations } from './explanations.ts'
+import { answerOf } from './explain-outcome.ts'
+import type { Explanations } from './explanations.ts'
 
-/** Answers one request to explain. Its records are held to the same contract as a prediction's. */
-export function explain(exchange: Exchange, serving: Serving, explanations: Explanations): void {
+export type Explaining = { explanations: Explanations; deferred: DeferredExplanations }
+
+/**
+ * Answers one request to explain, or takes it to be answered later. Its records are held to the same contract as a
+ * prediction's.
+ */
+export function explain(exchange: Exchange, serving: Serving, { explanations, deferred }: Explaining): void {
   const { startMs, deadlineMs, requestId } = besideOf(exchange)
   const id = requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID()
   const { manifest, digest, metrics, log, bodyBytesMax, instancesMax, jsonLimits } = serving
-  const answer = (status: number, body: string, outcome: Outcome) => {
-    const headers = [...serving.headers, 'x-request-id', id]
+  const answer = (status: number, body: string, outcome: Outcome, more: readonly string[] = []) => {
+    const headers = [...serving.headers, ...more, 'x-request-id', id]
     if (outcome === 'overloaded') headers.push('retry-after', '1')
     exchange.answer(status, headers, body)
     metrics.observe('v1_explain', outcome, (performance.now() - startMs) / 1000)
@@ -29,16 +37,22 @@ export function explain(exchange: Exchange, serving: Serving, explanations: Expl
     if (body === 'gone') return metrics.observe('v1_explain', 'abandoned', 0)
     if (body === 'too large') return refuse(413, `the body is larger than ${bodyBytesMax} bytes`, 'rejected')
     try {
-      const { records } = parseExplain(
+      const { records, mode } = parseExplain(
         parseJson(body, jsonLimits),
         manifest,
         Math.min(MAX_EXPLAINED, instancesMax),
       )
+      if (mode !== undefined) {
+        const asked = deferred.ask(records)
+        if (asked === undefined) return refuse(503, 'too many explanations are waiting', 'overloaded')
+        const { status, headers, body } = tell(asked, serving, deferred)
+        return answer(status, `${body}`, 'ok', headers)
+      }
       const found = await explanations.ask({ records, deadlineMs, gone: () => exchange.gone() })
       if (found.kind === 'explained')
         return answer(200, writeExplanations(found, records, manifest, digest), 'ok')
       if (found.kind === 'gone') return metrics.observe('v1_explain', 'abandoned', 0)
-      const { status, error, outcome } = faultOf(found)
+      const { status, error, outcome } = answerOf(found)
       refuse(status, error, outcome)
     } catch (error) {
       if (error instanceof ContractError)
@@ -52,31 +66,4 @@ export function explain(exchange: Exchange, serving: Serving, explanations: Expl
       refuse(500, 'internal error', 'model_error')
     }
   })
-}
-
-function faultOf(fault: Exclude<ExplainFault, { kind: 'gone' }>): {
-  status: number
-  error: string
-  outcome: Outcome
-} {
-  switch (fault.kind) {
-    case 'busy':
-      return { status: 503, error: 'too many requests to explain are waiting', outcome: 'overloaded' }
-    case 'expired':
-      return {
-        status: 504,
-        error: 'the time for this request ran out before its turn came',
-        outcome: 'expired',
-      }
-    case 'unavailable':
-      return { status: 501, error: fault.reason, outcome: 'rejected' }
-    case 'failed':
-      return { status: 500, error: 'the explanation failed', outcome: 'model_error' }
-    case 'not additive':
-      return {
-        status: 500,
-        error: `the explanation does not add up to what the model answers, by ${fault.gap.toPrecision(3)}; it is withheld`,
-        outcome: 'model_error',
-      }
-  }
 }

@@ -1,7 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { Attribution } from './attribution.ts'
+import type { Explained } from './explain-outcome.ts'
 import type { ModelRecord } from './explainer.ts'
-import type { Explained } from './explanations.ts'
 import { playersOf } from './players.ts'
 
 /** The answer of one request to explain; see docs/explanations.md. */
@@ -11,7 +11,7 @@ export function writeExplanations(
   manifest: Manifest,
   digest: string,
 ): string {
-  const { method, link, output, coverSource, background } = explanation
+  const { method, link, space, output, coverSource, background } = explanation
   const runId = manifest.provenance?.mlflowRunId
   return JSON.stringify({
     explanations: attributions.map((each, i) => ({
@@ -24,6 +24,7 @@ export function writeExplanations(
     output,
     method,
     link,
+    ...(space && { space }),
     ...(coverSource && { cover_source: coverSource }),
     ...(background && { background }),
     model_name: manifest.name,

@@ -1,3 +1,4 @@
+import type { Space } from '@coalmine/contract/explain.ts'
 import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
 import type { TensorData } from '@coalmine/contract/tensor.ts'
 
@@ -34,4 +35,26 @@ export function explainedOutput({ outputs, score }: Manifest): ExplainedOutput {
       return best
     },
   }
+}
+
+/** How far the probabilities of all classes may be from 1 together; they are float32. */
+const WHOLE_GAP_MAX = 1e-3
+
+/**
+ * Whether the numbers of an output are probabilities: its score is said to be from 0 to 1, or those of each row of `usual`,
+ * which are answers to usual records, are what remains of 1.
+ */
+export function spaceOf(
+  { score }: Pick<Manifest, 'score'>,
+  usual: TensorData,
+  { elements }: Pick<ExplainedOutput, 'elements'>,
+): Space {
+  if (score !== undefined) return score.range[0] === 0 && score.range[1] === 1 ? 'probability' : 'output'
+  if (elements === 1) return 'output'
+  for (let first = 0; first < usual.length; first += elements) {
+    const row = Array.from({ length: elements }, (_, i) => Number(usual[first + i]))
+    const whole = row.reduce((sum, each) => sum + each, 0)
+    if (row.some((each) => !(each >= 0)) || !(Math.abs(whole - 1) <= WHOLE_GAP_MAX)) return 'output'
+  }
+  return 'probability'
 }

@@ -8,7 +8,7 @@ import { openSession } from '../ort-session.ts'
 import { type Attribution, type Explanation, GAP_MAX, gapOf } from './attribution.ts'
 import { ENUMERATED_PLAYERS_MAX, enumerate, permute, type Shapley } from './coalitions.ts'
 import { type Columns, columnsOf } from './columns.ts'
-import { type ExplainedOutput, explainedOutput } from './explained-output.ts'
+import { type ExplainedOutput, explainedOutput, spaceOf } from './explained-output.ts'
 import { type Additive, additiveLinear, additiveTrees, type EncodedRows, onlyNode } from './margin.ts'
 import { MixedRows, rowsWithin } from './mixed-rows.ts'
 import { readOnnx, withOutputs } from './onnx-file.ts'
@@ -153,9 +153,10 @@ async function openGame(
   const encode = compileEncoder(manifest.inputs)
   const records = background.records.slice(0, rowsWithin(method, players))
   const against = encode(records)
+  const [usual] = await session.run(against)
   return {
     explanation: {
-      ...{ method, link: 'identity', output: explained.name },
+      ...{ method, link: 'identity', output: explained.name, space: spaceOf(manifest, usual!, explained) },
       background: { file: background.file, rows: records.length },
     },
     async explain(record) {

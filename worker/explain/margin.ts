@@ -47,7 +47,7 @@ export function additiveTrees(node: OnnxNode, background: EncodedRows): Additive
     link,
     coverSource: own === undefined ? 'background' : 'nodes_hitrates',
     explain: ensemble.single
-      ? single(score, targetOf(ensemble), link)
+      ? single(score, targetOf(ensemble), link, isPositive(ensemble) ? 1 : 0)
       : several(score, (row, i) => shap.sum(row, i), link, ensemble.targets),
   }
 }
@@ -60,7 +60,7 @@ export function additiveLinear(node: OnnxNode, background: EncodedRows): Additiv
   const link = transform === 'LOGISTIC' ? 'logit' : transform === 'SOFTMAX' ? 'softmax' : 'identity'
   const sum = (row: Float64Array, index: number) => score(row, index).sum
   const isSingle = weights.length === 1 && node.op === 'LinearClassifier'
-  return { link, explain: isSingle ? single(score, 0, link) : several(score, sum, link, weights.length) }
+  return { link, explain: isSingle ? single(score, 0, link, 1) : several(score, sum, link, weights.length) }
 }
 
 type Score = (row: Float64Array, target: number) => { base: number; contributions: Float64Array; sum: number }
@@ -82,15 +82,15 @@ function several(
   }
 }
 
-/** One score for two classes, that of the second; the first is what remains of it. */
-function single(score: Score, target: number, link: Link): Additive['explain'] {
+/** One score for two classes, that of the second; the first is what remains of `whole`, or of 0 before a link. */
+function single(score: Score, target: number, link: Link, whole: number): Additive['explain'] {
   return (row, index) => {
     const { base, contributions, sum } = score(row, target)
     if (index === 1) return { base, contributions, sum, linked: link === 'logit' ? sigmoid(sum) : sum }
-    const whole = link === 'logit' ? 0 : 1
-    const rest = whole - sum
+    const all = link === 'logit' ? 0 : whole
+    const rest = all - sum
     return {
-      base: whole - base,
+      base: all - base,
       contributions: contributions.map((each) => -each),
       sum: rest,
       linked: link === 'logit' ? sigmoid(rest) : rest,
@@ -102,10 +102,13 @@ function targetOf({ leaf }: TreeEnsemble): number {
   return leaf.find((weights) => weights.length > 0)![0]!.target
 }
 
-/** As ONNX Runtime has it: one score of two classes whose weights are all positive is a probability already. */
-function linkOfTrees({ transform, single, leaf }: TreeEnsemble): Link {
-  const isProbability = single && leaf.every((weights) => weights.every(({ weight }) => weight >= 0))
-  if (transform === 'NONE' || isProbability) return 'identity'
+/** As ONNX Runtime has it: one score of two classes whose weights are all positive is a probability. */
+function isPositive({ leaf }: TreeEnsemble): boolean {
+  return leaf.every((weights) => weights.every(({ weight }) => weight >= 0))
+}
+
+function linkOfTrees({ transform }: TreeEnsemble): Link {
+  if (transform === 'NONE') return 'identity'
   return transform === 'LOGISTIC' ? 'logit' : 'softmax'
 }
 

@@ -1,8 +1,11 @@
 import '../telemetry-off.ts'
 import { Worker } from 'node:worker_threads'
+import type { ExplainMode } from '@coalmine/contract/explain.ts'
 import type { Attribution, Explanation } from './attribution.ts'
 import type { ExplainerSettings, ModelRecord } from './explainer.ts'
 
+/** `mode`: otherwise than in the version's own way, and behind everything else that the process does. */
+export type ThreadSettings = ExplainerSettings & { mode?: ExplainMode | undefined }
 export type ToThread = { id: number; records: readonly ModelRecord[] }
 export type FromThread =
   | { kind: 'open'; explanation: Explanation }
@@ -21,7 +24,7 @@ type Waiting = { resolve: (attributions: Attribution[]) => void; reject: (error:
 
 /** Rejects with the reasons where the version cannot be explained. `onLost` is called if the thread ends before `close`. */
 export function openThreadExplainer(
-  settings: ExplainerSettings,
+  settings: ThreadSettings,
   onLost: (reason: string) => void,
 ): Promise<ThreadExplainer> {
   return new Promise((resolve, reject) => {

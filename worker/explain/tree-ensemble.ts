@@ -33,7 +33,8 @@ export const TRANSFORMS = ['NONE', 'SOFTMAX', 'LOGISTIC', 'SOFTMAX_ZERO', 'PROBI
 export type Transform = (typeof TRANSFORMS)[number]
 
 const V5_MODES: (Mode | undefined)[] = ['LEQ', 'LT', 'GTE', 'GT', 'EQ', 'NEQ', undefined]
-const V5_TRANSFORMS: Transform[] = ['NONE', 'SOFTMAX', 'LOGISTIC', 'SOFTMAX_ZERO', 'PROBIT']
+/** As ONNX Runtime numbers them, who answers; the specification has SOFTMAX before LOGISTIC. */
+const V5_TRANSFORMS: Transform[] = ['NONE', 'LOGISTIC', 'SOFTMAX', 'SOFTMAX_ZERO', 'PROBIT']
 const V5_AGGREGATES = ['AVERAGE', 'SUM', 'MIN', 'MAX']
 
 export function isTreeEnsemble({ op, domain }: OnnxNode): boolean {
@@ -42,7 +43,16 @@ export function isTreeEnsemble({ op, domain }: OnnxNode): boolean {
 
 /** Reads TreeEnsembleRegressor and -Classifier (ai.onnx.ml 1 and 3) and TreeEnsemble (5). Throws an Error saying what cannot be explained. */
 export function readTreeEnsemble(node: OnnxNode): TreeEnsemble {
-  return node.op === 'TreeEnsemble' ? readV5(node) : readV3(node)
+  const ensemble = node.op === 'TreeEnsemble' ? readV5(node) : readV3(node)
+  if (sharesNodes(ensemble)) throw new Error(`${node.op}: two branches lead to the same node or leaf`)
+  return ensemble
+}
+
+/** Covers tell how many rows came to a node, and not from where. */
+function sharesNodes({ roots, whenTrue, whenFalse }: TreeEnsemble): boolean {
+  const reached = new Set<number>()
+  const all = [...roots, ...[...whenTrue, ...whenFalse].filter((child) => child >= 0)]
+  return all.some((node) => reached.size === reached.add(node).size)
 }
 
 function readV3({ op, attributes }: OnnxNode): TreeEnsemble {
@@ -102,7 +112,7 @@ function readV3({ op, attributes }: OnnxNode): TreeEnsemble {
     // One class alone has one base value, whichever number it goes by.
     baseValues: Float64Array.from(single && bases.length === 1 ? [...bases, ...bases] : bases),
     scale: scaleOf(text('aggregate_function', 'SUM'), roots.length, op),
-    transform: transformOf(text('post_transform', 'NONE'), op),
+    transform: transformOf(text('post_transform', 'NONE'), { op, targets }),
     single,
   }
 }
@@ -123,16 +133,23 @@ function readV5({ op, attributes }: OnnxNode): TreeEnsemble {
     return read
   })
   const pad = (list: number[]) => Array.from({ length: count }, (_, i) => list[i] ?? 0)
-  // A tree that is one leaf is written as a node whose children are that leaf.
-  const roots = ints('tree_roots')
+  const whenTrue = child(ints('nodes_truenodeids'), ints('nodes_trueleafs'))
+  const whenFalse = child(ints('nodes_falsenodeids'), ints('nodes_falseleafs'))
+  const targets = attributes.get('n_targets')?.int ?? 1
+  // A tree that is one leaf is written as a node whose children are that leaf: it asks nothing.
+  const asksNothing = (node: number) =>
+    node < inner && whenTrue[node]! >= inner && whenTrue[node] === whenFalse[node]
+  const roots = ints('tree_roots').map((root) => {
+    if (!asksNothing(root)) return root
+    const leaf = whenTrue[root]!
+    whenTrue[root] = whenFalse[root] = -1
+    return leaf
+  })
   return {
-    roots,
-    whenTrue: child(ints('nodes_truenodeids'), ints('nodes_trueleafs')),
-    whenFalse: child(ints('nodes_falsenodeids'), ints('nodes_falseleafs')),
+    ...{ roots, whenTrue, whenFalse, targets },
     leaf: Array.from({ length: count }, (_, i) =>
       i < inner ? [] : [{ target: leafTargets[i - inner]!, weight: leafWeights[i - inner]! }],
     ),
-    targets: attributes.get('n_targets')?.int ?? 1,
     mode: Array.from({ length: count }, (_, i) => modes[i] ?? 'LEQ'),
     feature: Int32Array.from(pad(ints('nodes_featureids'))),
     split: Float64Array.from(pad(tensor('nodes_splits'))),
@@ -140,7 +157,7 @@ function readV5({ op, attributes }: OnnxNode): TreeEnsemble {
     hitRates: undefined,
     baseValues: new Float64Array(),
     scale: scaleOf(V5_AGGREGATES[attributes.get('aggregate_function')?.int ?? 1]!, roots.length, op),
-    transform: transformOf(V5_TRANSFORMS[attributes.get('post_transform')?.int ?? 0] ?? '', op),
+    transform: transformOf(V5_TRANSFORMS[attributes.get('post_transform')?.int ?? 0] ?? '', { op, targets }),
     single: false,
   }
 }
@@ -151,11 +168,12 @@ function scaleOf(aggregate: string, trees: number, op: string): number {
   throw new Error(`${op}: the ${aggregate} of trees is no sum, so contributions cannot be summed`)
 }
 
-function transformOf(name: string, op: string): Transform {
+/** What ONNX Runtime does to the sums: where an operator that is no classifier has one target, it leaves it as it is. */
+function transformOf(name: string, { op, targets }: { op: string; targets: number }): Transform {
   const transform = TRANSFORMS.find((each) => each === name)
   if (transform === undefined || transform === 'SOFTMAX_ZERO' || transform === 'PROBIT')
     throw new Error(`${op}: post_transform ${name} is not explained`)
-  return transform
+  return op !== 'TreeEnsembleClassifier' && targets === 1 ? 'NONE' : transform
 }
 
 /** By node; undefined at leaves. */

@@ -98,6 +98,12 @@ describe('references', () => {
     expect(rejectedRate).toBeCloseTo(0.1004, 4)
   })
 
+  test('know how often answers are wrong where truths have come, never as 0', () => {
+    const wrongRate = (rate: number) =>
+      referencesOf(UNSCORED, facts({ truths: { wrongRate: rate, labelledWithin: () => 0.5 } })).wrongRate
+    expect([0, 0.03, 0.9].map(wrongRate)).toEqual([0.001, 0.03, 0.5])
+  })
+
   test('scores are those of training, whatever traffic says', () => {
     const stable = scored(TRAINED, { stay: 0.7, churn: 0.3 })
     expect(referencesOf(stable, facts({ scores: SEEN })).score).toEqual({
@@ -209,6 +215,25 @@ describe('the plan', () => {
         expect.stringContaining('are expected to differ by 0.6'),
       ])
     })
+  })
+
+  test('accuracy goes by the truths that came within the window, and of a class by its share in training', () => {
+    const accuracy: Guardrail = {
+      ...{ name: 'accuracy', metric: 'accuracy', share: 1 },
+      tolerate: { kind: 'absolute', value: 0.01 },
+      margin: { kind: 'absolute', value: 0.05 },
+    }
+    const truths = { wrongRate: 0.1, labelledWithin: (ms: number) => (ms >= MINUTE ? 0.5 : 0) }
+    const planned = (guardrail: Guardrail, labelWindowMs: number, classes?: Record<string, number>) =>
+      plan(only(guardrail, { labelWindowMs }), facts({ truths }), scored(TRAINED, classes))
+    const all = planned(accuracy, MINUTE)
+    expect(all.cannotDecide).toEqual([])
+    expect(planned(accuracy, 1000).cannotDecide).toEqual([
+      expect.stringContaining('nobody tells what the right answers were'),
+    ])
+    const rare = planned({ ...accuracy, class: 'churn' }, MINUTE, { stay: 0.9, churn: 0.1 })
+    expect(rare.expected!.requests).toBeGreaterThan(2 * all.expected!.requests)
+    expect(rare.warnings).toContainEqual(expect.stringContaining('10 % of the truths'))
   })
 
   test('scores of a version of another make are compared by its traffic', () => {

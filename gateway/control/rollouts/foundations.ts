@@ -43,7 +43,11 @@ export function horizonMs(facts: StableFacts | undefined): number {
 export function referencesOf(stable: KnownVersion, facts: StableFacts | undefined): References {
   const score = scoresOf(stable, facts)
   return {
-    ...referencesBefore({ horizonMs: horizonMs(facts), ...(score && { score }) }),
+    ...referencesBefore({
+      horizonMs: horizonMs(facts),
+      ...(score && { score }),
+      ...(facts?.truths && { wrongRate: Math.max(WRONG_RATE_MIN, Math.min(0.5, facts.truths.wrongRate)) }),
+    }),
     ...(facts && {
       // Away from 0, which no traffic can prove.
       errorRate: atLeastOne(facts.errorRate, facts.requests),
@@ -52,6 +56,9 @@ export function referencesOf(stable: KnownVersion, facts: StableFacts | undefine
     }),
   }
 }
+
+/** Away from 0, as other rates are. */
+const WRONG_RATE_MIN = 0.001
 
 function atLeastOne(rate: number, requests: number): number {
   return Math.min(0.5, (rate * requests + 0.5) / (requests + 1))
@@ -107,7 +114,8 @@ function trafficOf(
   facts: StableFacts,
   agesMs: Traffic['agesMs'],
 ): Traffic {
-  const { requestsPerSecond, errorRate, unfinishedRate, rejectedRate, latency } = facts
+  const { requestsPerSecond, errorRate, unfinishedRate, rejectedRate, latency, truths } = facts
+  const classShares = stable.reference?.classes
   const range = stable.manifest.score?.range
   const own: Scores | undefined = scoresOf(stable, facts)
   // Nobody has seen scores of a canary that no training tells of.
@@ -119,6 +127,8 @@ function trafficOf(
     rejectedRate,
     latency,
     agesMs,
+    ...(truths && { labelledShare: truths.labelledWithin(agesMs.labels), wrongRate: truths.wrongRate }),
+    ...(classShares && { classShares }),
     ...(own && {
       score: {
         stable: own,

@@ -34,6 +34,7 @@ const label = (idHash: number, assignedMs: number, arm = 2, wrong: 0 | 1 = 1): P
   wrong,
   null,
   null,
+  null,
 ]
 
 test('labels are given out when their second is as old as the window, each once', () => {

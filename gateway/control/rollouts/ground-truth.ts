@@ -56,7 +56,7 @@ export class GroundTruth {
   }
 
   #take(
-    [serial, idHash, assignedMs, weightBp, armIndex, wrong, brier, truth]: PackedLabel,
+    [serial, idHash, assignedMs, weightBp, armIndex, wrong, brier, logLoss, truth]: PackedLabel,
     rollout: Rollout,
     nowMs: number,
   ): LabelResult {
@@ -75,6 +75,7 @@ export class GroundTruth {
     this.#labels.label(nowMs, assignedMs, arm, stratum, {
       wrong: wrong === 1,
       ...(brier !== null && { brier }),
+      ...(logLoss !== null && { logLoss }),
       ...(truth !== null && { class: truth }),
     })
     return 'counted'

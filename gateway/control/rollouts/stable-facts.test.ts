@@ -15,6 +15,7 @@ const recent = (changes: Partial<RecentArms> = {}): RecentArms => ({
   latencyBuckets: buckets({ 4: 1000 }),
   scoreBuckets: [],
   scoreSum: 0,
+  truths: { requests: 1000, right: 0, wrong: 0, delayBuckets: [] },
   ...changes,
 })
 const factsOf = (changes: Partial<RecentArms> = {}): StableFacts => stableFacts(recent(changes))!
@@ -149,5 +150,26 @@ describe('scores', () => {
         expect(mean).toBeLessThanOrEqual(1)
       }),
     )
+  })
+})
+
+describe('truths', () => {
+  const truths = (right: number, wrong: number, delayBuckets: number[] = []) =>
+    factsOf({ truths: { requests: 1000, right, wrong, delayBuckets } }).truths
+
+  test('fewer than a hundred tell nothing', () => {
+    expect(truths(90, 9)).toBeUndefined()
+    expect(truths(90, 10)).toMatchObject({ wrongRate: 0.1 })
+  })
+
+  test('come within a time as their delays say, spread evenly within a bucket', () => {
+    // 200 within a second, 100 within ten, 300 within a month and 100 later.
+    const { labelledWithin } = truths(600, 100, [200, 100, 0, 0, 0, 0, 0, 0, 300, 100])!
+    expect([0, 500, 1000, 5500, 10_000, 60_000].map(labelledWithin)).toEqual([0, 0.1, 0.2, 0.25, 0.3, 0.3])
+    expect(labelledWithin(1e12)).toBeCloseTo(0.6, 12)
+  })
+
+  test('are never more than there are requests', () => {
+    expect(truths(3000, 0, [3000])!.labelledWithin(1000)).toBe(1)
   })
 })

@@ -1,6 +1,7 @@
 import { LATENCY_BINS, latencyBin } from '@coalmine/core/evidence/latency-scale.ts'
+import { DELAY_BOUNDS_SECONDS } from '../../data/feedback.ts'
 import { LATENCY_BOUNDS_SECONDS, scoreBounds } from '../../data/recorder.ts'
-import type { RecentArms } from '../recent-traffic.ts'
+import type { RecentArms, SeenTruths } from '../recent-traffic.ts'
 
 /** How the stable version of a model behaved lately, from what is counted for everybody. Rates are shares of requests. */
 export interface StableFacts {
@@ -17,6 +18,12 @@ export interface StableFacts {
   readonly p999Ms: number
   /** Mean as a part of the range. */
   readonly scores?: { readonly edges: number[]; readonly shares: number[]; readonly mean: number }
+  /** Undefined where too few truths have come. */
+  readonly truths?: {
+    readonly wrongRate: number
+    /** Share of the requests whose truth comes within so many ms. */
+    labelledWithin(ms: number): number
+  }
 }
 
 const FAILED = ['error', 'timeout', 'unavailable', 'invalid']
@@ -34,6 +41,7 @@ export function stableFacts(recent: RecentArms | undefined): StableFacts | undef
   if (requests < REQUESTS_MIN) return undefined
   const failed = count(FAILED)
   const scores = scoresOf(recent)
+  const truths = truthsOf(recent.truths)
   return {
     requests,
     requestsPerSecond: requests / Math.max(1, seconds),
@@ -44,6 +52,24 @@ export function stableFacts(recent: RecentArms | undefined): StableFacts | undef
     p99Ms: quantileEndMs(latencyBuckets, 0.99),
     p999Ms: quantileEndMs(latencyBuckets, 0.999),
     ...(scores && { scores }),
+    ...(truths && { truths }),
+  }
+}
+
+/** Delays lie in coarse buckets; within one they are taken to be spread evenly. */
+function truthsOf({ requests, right, wrong, delayBuckets }: SeenTruths): StableFacts['truths'] {
+  const labelled = right + wrong
+  if (labelled < REQUESTS_MIN) return undefined
+  return {
+    wrongRate: wrong / labelled,
+    labelledWithin(ms) {
+      const within = delayBuckets.reduce((sum, count, bucket) => {
+        const low = DELAY_BOUNDS_SECONDS[bucket - 1] ?? 0
+        const high = DELAY_BOUNDS_SECONDS[bucket] ?? Number.POSITIVE_INFINITY
+        return sum + count * Math.min(1, Math.max(0, (ms / 1000 - low) / (high - low)))
+      }, 0)
+      return Math.min(1, within / Math.max(1, requests))
+    },
   }
 }
 

@@ -245,30 +245,41 @@ const wish = signal<{ canary: string; force: boolean; retry: boolean }>({
 const imagined = signal<{ wish: typeof wish.value; run: DryRun } | undefined>(undefined)
 const answered = () => (imagined.value?.wish === wish.value ? imagined.value.run : undefined)
 
-function start({ model, stable }: Traffic): void {
-  const versions = (models.value?.find((each) => each.model === model)?.versions ?? []).filter(
-    ({ version }) => version !== stable?.version,
-  )
-  wish.value = { canary: versions.at(-1)?.version ?? '', force: false, retry: false }
+/** All but stable; undefined until they are read. */
+const others = ({ model, stable }: Traffic) =>
+  models.value
+    ?.find((each) => each.model === model)
+    ?.versions.flatMap(({ version }) => (version === stable?.version ? [] : [version]))
+
+function start(traffic: Traffic): void {
+  const { model, stable } = traffic
+  wish.value = { canary: '', force: false, retry: false }
   imagined.value = undefined
   ask({
     title: `Try a version of ${model}`,
     says: `It is tried beside ${stable?.version}, step by step, and promoted or rolled back by the model's policy.`,
     confirm: 'Start',
     tone: 'primary',
-    fields: <StartFields model={model} versions={versions.map(({ version }) => version)} />,
-    blocked: () =>
-      wish.value.canary === ''
-        ? 'There is no other version.'
-        : answered() === undefined
-          ? 'Asking the planner…'
-          : answered()?.refusal?.detail,
+    fields: <StartFields traffic={traffic} />,
+    blocked: () => {
+      const versions = others(traffic)
+      if (versions === undefined) return 'Reading the versions…'
+      if (versions.length === 0) return 'There is no other version.'
+      return answered() === undefined ? 'Asking the planner…' : answered()?.refusal?.detail
+    },
     act: (reason) => change('POST', `${modelPath(model)}/rollout`, { ...wish.value, reason }),
   })
 }
 
-function StartFields({ model, versions }: { model: string; versions: string[] }) {
+function StartFields({ traffic }: { traffic: Traffic }) {
+  const { model } = traffic
+  const versions = others(traffic) ?? []
+  const newest = versions.at(-1)
   const asked = wish.value
+  // A dialog may be opened sooner than the versions are read.
+  useEffect(() => {
+    if (wish.value.canary === '' && newest !== undefined) wish.value = { ...wish.value, canary: newest }
+  }, [newest])
   useEffect(() => {
     if (asked.canary === '') return
     const answer = (run: DryRun) => {

@@ -11,7 +11,8 @@ import { type ConfigNews, watchConfig } from '../config/watch.ts'
 import { onCrash } from '../crash.ts'
 import { closeServer, httpServer, listen } from '../http-server.ts'
 import type { ControlRequest, DownMessage, FatalMessage, SupervisorReport, UpMessage } from '../messages.ts'
-import { type Notice, noticeOf, refusedNotice } from '../notifications/notice.ts'
+import { Announcer } from '../notifications/announcer.ts'
+import { refusedNotice } from '../notifications/notice.ts'
 import { receiversOf } from '../notifications/receivers.ts'
 import { stateFolderOf } from '../state-folder.ts'
 import { openStore } from '../store/open-store.ts'
@@ -29,7 +30,7 @@ import { RecentTraffic } from './recent-traffic.ts'
 /** The control process: store, configuration, health checks, admin API, metrics. Predictions never wait for it. */
 
 const OBSERVE_MS = 1_000
-/** What waits to be told is sent within this at the end. */
+/** What waits to be told is sent within this at the end; what is left, at the next start. */
 const NOTIFIED_MS = 2_000
 
 const send = (message: DownMessage | ControlRequest) => {
@@ -48,6 +49,7 @@ const fleet = new FleetCounts()
 const traffic = new RecentTraffic()
 const control = new Control({ config, store, stateFolder: stateFolderOf(config), traffic, idKeys, send })
 const receivers = await orFatal(async () => receiversOf(config.notifications, process.env))
+const announcer = new Announcer(store, receivers)
 const charts = new Charts()
 const drift = driftOf(control)
 const own = new OwnMetrics()
@@ -107,7 +109,8 @@ if (adminTls && certificate && admin instanceof TlsServer) {
     onNew: (pair) => admin.setSecureContext(pair),
   })
 }
-control.listen((event) => tell(noticeOf(event)))
+await orFatal(() => announcer.start())
+control.listen(() => announcer.look())
 await orFatal(() => control.start())
 
 const watching = watchConfig(source, { file, env: process.env, onNews: configChanged })
@@ -115,7 +118,7 @@ const watching = watchConfig(source, { file, env: process.env, onNews: configCha
 function configChanged(news: ConfigNews): void {
   if ('error' in news) {
     own.reloaded(false)
-    tell(refusedNotice(news.error.message, control.nowMs()))
+    announcer.tell(refusedNotice(news.error.message, control.nowMs()))
     log.error('the configuration changed and is refused; the settings before it stay in force', {
       problem: news.error.message,
     })
@@ -144,11 +147,6 @@ const observing = setInterval(() => {
   void drift.look()
 }, OBSERVE_MS)
 
-/** Control waits for nobody who is told. */
-function tell(notice: Notice | undefined): void {
-  if (notice !== undefined) for (const receiver of receivers) receiver.tell(notice)
-}
-
 function observe(model: string): void {
   const deployment = control.deployment(model)
   const { rollout } = deployment
@@ -166,7 +164,7 @@ async function stop(): Promise<void> {
   drift.close()
   control.close()
   // The end of a rollout is often why somebody ends the gateway: it is told before.
-  await Promise.all(receivers.map((receiver) => receiver.stop(NOTIFIED_MS)))
+  await announcer.stop(NOTIFIED_MS)
   watching.close()
   await Promise.all(servers.map(({ server }) => closeServer(server, 2_000)))
   await store.close()

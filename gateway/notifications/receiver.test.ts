@@ -80,12 +80,28 @@ describe('at the end', () => {
     expect(ops.counts).toEqual({ delivered: 3, retried: 0, dead: 0 })
   })
 
-  test('whoever does not answer is not waited for long, and what was not sent is counted', async () => {
+  test('whoever does not answer is not waited for long, and what was not sent is not given up', async () => {
     answer = () => {}
     const ops = receiver()
-    for (const id of ['a', 'b']) ops.tell(notice(id))
+    const settled: string[] = []
+    for (const id of ['a', 'b']) ops.tell(notice(id), () => settled.push(id))
     await ops.stop(20)
-    expect(ops.counts).toEqual({ delivered: 0, retried: 0, dead: 2 })
+    expect(ops.counts).toEqual({ delivered: 0, retried: 0, dead: 0 })
+    expect(settled).toEqual([])
+  })
+
+  test('whoever fails is not asked again, and what it did not take is not given up', async () => {
+    let ops: Receiver | undefined
+    answer = (outgoing) => {
+      void ops?.stop(5_000)
+      outgoing.writeHead(503).end()
+    }
+    ops = receiver()
+    ops.tell(notice('a'))
+    await until(() => taken.length === 1)
+    await ops.stop(5_000)
+    expect(ops.tell(notice('b'))).toBe(false)
+    expect(ops.counts).toEqual({ delivered: 0, retried: 0, dead: 0 })
   })
 })
 

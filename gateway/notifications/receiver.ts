@@ -31,6 +31,14 @@ export const DELIVERY: Delivery = {
 /** Longer than this nobody is waited for, whatever they ask. */
 const RETRY_AFTER_MAX_MS = 300_000
 
+interface Waiting {
+  readonly notice: Notice
+  readonly settled: () => void
+}
+
+/** It is not said what became of a notice: it is to be told again at the next start. */
+const LEFT = Symbol('left')
+
 /**
  * One who is told: in order, each notice until it is taken, at most so many times. Whoever is away long enough loses notices,
  * which is counted; nobody waits for it.
@@ -39,7 +47,7 @@ export class Receiver {
   readonly counts = { delivered: 0, retried: 0, dead: 0 }
   readonly #settings: ReceiverSettings
   readonly #delivery: Delivery
-  readonly #queue: Notice[] = []
+  readonly #queue: Waiting[] = []
   readonly #stopped = new AbortController()
   #sending = false
   #sent: Promise<void> = Promise.resolve()
@@ -54,50 +62,56 @@ export class Receiver {
     return this.#settings.name
   }
 
-  tell(notice: Notice): void {
+  /**
+   * @param settled called later, once it was taken or given up; not for what waits at the end
+   * @returns whether it waits now: not what nobody asked for, nor what is too much
+   */
+  tell(notice: Notice, settled = () => {}): boolean {
     const { kinds, models } = this.#settings
-    if (!kinds.includes(notice.kind)) return
-    if (models !== undefined && notice.model !== undefined && !models.includes(notice.model)) return
-    if (this.#queue.length >= this.#delivery.queueMax) return this.#lose(notice, 'too many wait')
-    this.#queue.push(notice)
+    if (!kinds.includes(notice.kind) || this.#isEnding) return false
+    if (models !== undefined && notice.model !== undefined && !models.includes(notice.model)) return false
+    if (this.#queue.length >= this.#delivery.queueMax) {
+      this.#lose(notice, 'too many wait')
+      return false
+    }
+    this.#queue.push({ notice, settled })
     if (!this.#sending) this.#sent = this.#send()
+    return true
   }
 
-  /**
-   * Takes nothing more. What waits is sent, as far as that goes within this time and without a second attempt; the rest is
-   * given up and told.
-   */
+  /** Takes nothing more. What waits is sent, as far as that goes within this time and without a second attempt. */
   async stop(withinMs = 0): Promise<void> {
     this.#isEnding = true
     if (this.#sending && withinMs > 0)
       await Promise.race([this.#sent, wait(withinMs, undefined, { ref: false })])
     this.#stopped.abort()
-    for (const notice of this.#queue.splice(0)) this.#lose(notice, 'the gateway ends')
   }
 
   async #send(): Promise<void> {
     this.#sending = true
-    for (let notice = this.#queue[0]; notice !== undefined; notice = this.#queue[0]) {
-      const failure = await this.#deliver(notice)
-      if (this.#stopped.signal.aborted) return
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const failure = await this.#deliver(first.notice)
+      if (failure === LEFT) return
       if (failure === undefined) this.counts.delivered++
-      else this.#lose(notice, failure)
+      else this.#lose(first.notice, failure)
       this.#queue.shift()
+      first.settled()
     }
     this.#sending = false
   }
 
   /** @returns why it was given up; undefined when it was taken */
-  async #deliver(notice: Notice): Promise<string | undefined> {
+  async #deliver(notice: Notice): Promise<string | typeof LEFT | undefined> {
     const { waitsMs } = this.#delivery
     for (let attempt = 0; ; attempt++) {
       const { failure, isFinal = false, retryAfterMs = 0 } = await this.#attempt(notice)
-      if (failure === undefined || isFinal || this.#isEnding || attempt >= waitsMs.length) return failure
+      if (failure === undefined || isFinal || attempt >= waitsMs.length) return failure
+      if (this.#isEnding) return LEFT
       this.counts.retried++
       // Receivers that fail together do not come back together.
       const ms = Math.max(waitsMs[attempt]! * (0.8 + 0.4 * Math.random()), retryAfterMs)
       const stopped = await wait(ms, false, { signal: this.#stopped.signal, ref: false }).catch(() => true)
-      if (stopped) return failure
+      if (stopped) return LEFT
     }
   }
 

@@ -62,6 +62,9 @@ export class FaultyStore {
       secret: (name, make) => read(() => truth.secret(name, make)),
       remember: (key, answer, nowMs) => read(() => truth.remember(key, answer, nowMs)),
       recall: (key, nowMs) => read(() => truth.recall(key, nowMs)),
+      bookmarks: () => read(() => truth.bookmarks()),
+      keepBookmark: (name, bookmark) => read(() => truth.keepBookmark(name, bookmark)),
+      forgetBookmark: (name) => read(() => truth.forgetBookmark(name)),
       close: () => truth.close(),
     }
   }

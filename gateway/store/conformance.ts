@@ -4,6 +4,7 @@ import type { Intent } from '@coalmine/core/rollout/intent.ts'
 import { changed as changedBy } from '@coalmine/core/rollout/testing/deployments.ts'
 import { ref } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { refusedNotice } from '../notifications/notice.ts'
 import { ANSWER_AGE_MS, ANSWERS_MAX, parentOf, type RolloutStore } from './rollout-store.ts'
 import { rolloutConformance } from './testing/rollout-conformance.ts'
 
@@ -157,6 +158,23 @@ export function rolloutStoreConformance(name: string, open: () => RolloutStore):
       expect(await store.remember('key', { ...answer, fingerprint: 'c' }, ANSWER_AGE_MS)).toMatchObject({
         fingerprint: 'c',
       })
+    })
+
+    test('a bookmark is the last that was kept under its name, until it is forgotten', async () => {
+      const beside = refusedNotice('a typo', 1000)
+      expect(await store.bookmarks()).toEqual(new Map())
+      await store.keepBookmark('ops', { event: 3, beside: [beside] })
+      await store.keepBookmark('chat', { event: 0, beside: [] })
+      await store.keepBookmark('ops', { event: 7, beside: [beside] })
+      expect(await store.bookmarks()).toEqual(
+        new Map([
+          ['ops', { event: 7, beside: [beside] }],
+          ['chat', { event: 0, beside: [] }],
+        ]),
+      )
+      await store.forgetBookmark('ops')
+      await store.forgetBookmark('nobody')
+      expect([...(await store.bookmarks()).keys()]).toEqual(['chat'])
     })
 
     test('answers are bounded in number: the oldest go', async () => {

@@ -6,6 +6,7 @@ import { judgedPair, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import {
   ANSWER_AGE_MS,
   ANSWERS_MAX,
+  type Bookmark,
   type Commit,
   isOver,
   type Outcome,
@@ -23,6 +24,7 @@ export class MemoryStore implements RolloutStore {
   readonly #events: RecordedEvent[] = []
   readonly #secrets = new Map<string, Uint8Array>()
   readonly #answers = new Map<string, RememberedAnswer & { atMs: number }>()
+  readonly #bookmarks = new Map<string, Bookmark>()
   #freeze: Freeze = { frozen: false }
 
   async read(model: string): Promise<Deployment | undefined> {
@@ -132,6 +134,18 @@ export class MemoryStore implements RolloutStore {
     if (known === undefined || known.atMs <= nowMs - ANSWER_AGE_MS) return undefined
     const { atMs: _, ...answer } = known
     return answer
+  }
+
+  async bookmarks(): Promise<Map<string, Bookmark>> {
+    return new Map(this.#bookmarks)
+  }
+
+  async keepBookmark(name: string, bookmark: Bookmark): Promise<void> {
+    this.#bookmarks.set(name, structuredClone(bookmark))
+  }
+
+  async forgetBookmark(name: string): Promise<void> {
+    this.#bookmarks.delete(name)
   }
 
   async close(): Promise<void> {}

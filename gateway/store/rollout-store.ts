@@ -3,6 +3,7 @@ import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
 import type { Freeze, FreezeEvent } from '@coalmine/core/rollout/freeze.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
+import type { Notice } from '../notifications/notice.ts'
 
 /** An event as the store keeps it; `id` rises with the order of the commits. */
 export type RecordedEvent = (DeploymentEvent | FreezeEvent) & { readonly id: number }
@@ -13,6 +14,14 @@ export interface RememberedAnswer {
   readonly fingerprint: string
   readonly status: number
   readonly body: string
+}
+
+/** How far somebody who is told of what happens has come. */
+export interface Bookmark {
+  /** Id of the event up to which there is nothing left to tell; 0 before the first. */
+  readonly event: number
+  /** What is still to be told beside the record, oldest first. */
+  readonly beside: readonly Notice[]
 }
 
 /** What a commit goes over: the revision that people match, and the count of committed ticks of its rollout. */
@@ -69,6 +78,12 @@ export interface RolloutStore {
   /** The answer that this key has from now on: the one given, or the one it had. Old ones are forgotten. */
   remember(key: string, answer: RememberedAnswer, nowMs: number): Promise<RememberedAnswer>
   recall(key: string, nowMs: number): Promise<RememberedAnswer | undefined>
+
+  /** Of everybody who has one, by name. */
+  bookmarks(): Promise<Map<string, Bookmark>>
+  /** In place of the one before. It survives the end of the process; after a power cut an earlier one may be there. */
+  keepBookmark(name: string, bookmark: Bookmark): Promise<void>
+  forgetBookmark(name: string): Promise<void>
 
   close(): Promise<void>
 }

@@ -53,6 +53,10 @@ const STEPS = [
    ) STRICT, WITHOUT ROWID;
    ALTER TABLE deployments ADD COLUMN evaluation INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE deployments ADD COLUMN rollout INTEGER;`,
+  `CREATE TABLE bookmarks (
+     name TEXT PRIMARY KEY,
+     body TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ]
 
 /**

@@ -30,6 +30,7 @@ test('everything is still there after the store was closed and opened again', as
   await before.setFreeze(next, event)
   await before.secret('ids', () => Uint8Array.of(1, 2, 3))
   await before.remember('key', answer, 0)
+  await before.keepBookmark('ops', { event: 2, beside: [] })
   await before.close()
 
   const after = new SqliteStore(path)
@@ -45,6 +46,7 @@ test('everything is still there after the store was closed and opened again', as
   expect(await after.freeze()).toEqual(next)
   expect([...(await after.secret('ids', () => Uint8Array.of(9)))]).toEqual([1, 2, 3])
   expect(await after.recall('key', 1)).toEqual(answer)
+  expect(await after.bookmarks()).toEqual(new Map([['ops', { event: 2, beside: [] }]]))
   await after.close()
 })
 

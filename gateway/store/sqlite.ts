@@ -8,6 +8,7 @@ import { deploymentBody, rolloutOf, rolloutRow } from './rollout-row.ts'
 import {
   ANSWER_AGE_MS,
   ANSWERS_MAX,
+  type Bookmark,
   type Commit,
   isOver,
   type Outcome,
@@ -191,6 +192,20 @@ export class SqliteStore implements RolloutStore {
     return this.#guarded(() => parsed<RememberedAnswer>(this.#sql.recall.get(key, nowMs - ANSWER_AGE_MS)))
   }
 
+  async bookmarks(): Promise<Map<string, Bookmark>> {
+    return this.#guarded(
+      () => new Map(this.#sql.bookmarks.all().map((row) => [String(row.name), parsed<Bookmark>(row)!])),
+    )
+  }
+
+  async keepBookmark(name: string, bookmark: Bookmark): Promise<void> {
+    this.#transaction(() => this.#sql.keepBookmark.run(name, JSON.stringify(bookmark)), false)
+  }
+
+  async forgetBookmark(name: string): Promise<void> {
+    this.#transaction(() => this.#sql.forgetBookmark.run(name), false)
+  }
+
   async close(): Promise<void> {
     this.#database.close()
   }
@@ -266,6 +281,9 @@ function statements(database: DatabaseSync) {
     recall: sql('SELECT body FROM answers WHERE key = ? AND at_ms > ?'),
     remember: sql('INSERT INTO answers (key, at_ms, body) VALUES (?, ?, ?)'),
     forgetOld: sql('DELETE FROM answers WHERE at_ms <= ?'),
+    bookmarks: sql('SELECT name, body FROM bookmarks'),
+    keepBookmark: sql('INSERT OR REPLACE INTO bookmarks (name, body) VALUES (?, ?)'),
+    forgetBookmark: sql('DELETE FROM bookmarks WHERE name = ?'),
     forgetMany: sql(
       'DELETE FROM answers WHERE id IN (SELECT id FROM answers ORDER BY id DESC LIMIT -1 OFFSET ?)',
     ),

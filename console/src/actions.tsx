@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { change, modelPath } from './api.ts'
 import { ask } from './dialogs.tsx'
 import { models } from './live.ts'
+import { mayAct, me } from './me.ts'
 import type { DryRun, Plan, Traffic } from './views.ts'
 import { duration, percent } from './words.ts'
 
@@ -18,6 +19,8 @@ interface Act {
 /** What a person can do with what runs, what will come of it, and nothing that would be refused anyway. */
 export function Actions({ traffic }: { traffic: Traffic }) {
   const { model, rollout, split, previous, last, stable, revision } = traffic
+  if (!mayAct('operator'))
+    return <p class="muted">As {me.value?.role} you look on; changes take the role operator.</p>
   const acts = actsFor(traffic)
   const path = modelPath(model)
   return (
@@ -209,7 +212,8 @@ function weigh({ model, revision, rollout, split }: Traffic): void {
 function WeightField() {
   const set = ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
     const value = Number(currentTarget.value)
-    if (value >= 0 && value <= 100) weight.value = Math.round(value * 100) / 100
+    // An empty field is one that is about to be filled.
+    if (currentTarget.value !== '' && value >= 0 && value <= 100) weight.value = Math.round(value * 100) / 100
   }
   return (
     <div class="slider">
@@ -224,6 +228,7 @@ function WeightField() {
       />
       <input
         type="number"
+        required
         aria-label="Share in percent, exactly"
         min={0}
         max={100}

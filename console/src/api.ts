@@ -3,6 +3,9 @@ import { signal } from '@preact/signals'
 /** Kept for this tab alone: whoever comes after does not find it. */
 const KEPT = 'coalmine-token'
 
+/** Longer nobody waits for an answer: a network that swallows it must not hold the page. */
+const TIMEOUT_MS = 30_000
+
 export const token = signal<string | undefined>(sessionStorage.getItem(KEPT) ?? undefined)
 /** The gateway wants a token, or another one; what it said. */
 export const signInReason = signal<string | undefined>(undefined)
@@ -15,8 +18,9 @@ export function signIn(given: string): void {
 
 export function signOut(): void {
   sessionStorage.removeItem(KEPT)
+  // First, or what listens without a token would ask once more.
+  signInReason.value = 'you are signed out'
   token.value = undefined
-  signInReason.value = 'signed out'
 }
 
 /** What the admin API refused (RFC 9457), or `unreachable`. */
@@ -61,15 +65,21 @@ export async function change<View>(
 export async function send(path: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers)
   if (token.value !== undefined) headers.set('authorization', `Bearer ${token.value}`)
+  const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS)
   let response: Response
   try {
-    response = await fetch(path, { ...init, headers })
+    response = await fetch(path, { ...init, headers, signal })
   } catch {
-    throw new Refusal('unreachable', 0, 'the gateway does not answer')
+    throw new Refusal('unreachable', 0, unreachable(init.method))
   }
   if (response.ok) return response
   const problem = await response.json().catch(() => ({}))
   const detail = problem.detail ?? `the gateway answered ${response.status}`
   if (response.status === 401) signInReason.value = token.value === undefined ? '' : detail
   throw new Refusal(problem.code ?? 'unknown', response.status, detail)
+}
+
+function unreachable(method = 'GET'): string {
+  const silent = 'the gateway does not answer'
+  return method === 'GET' ? silent : `${silent}; whether this was done stands in the record`
 }

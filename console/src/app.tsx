@@ -1,7 +1,8 @@
 import { signInReason, signOut, token } from './api.ts'
 import { Brake } from './brake.tsx'
 import { Dialogs } from './dialogs.tsx'
-import { connection, models } from './live.ts'
+import { connection, heardMs, models, now } from './live.ts'
+import { me } from './me.ts'
 import { Decisions, OneDecision } from './pages/decisions.tsx'
 import { ModelPage } from './pages/model.tsx'
 import { Overview } from './pages/overview.tsx'
@@ -9,6 +10,7 @@ import { Policies } from './pages/policies.tsx'
 import { SignIn } from './pages/sign-in.tsx'
 import { Versions } from './pages/versions.tsx'
 import { link, place } from './route.ts'
+import { duration } from './words.ts'
 
 export function App() {
   if (signInReason.value !== undefined) return <SignIn />
@@ -34,15 +36,23 @@ export function App() {
         <Brake />
         <Live />
         {token.value !== undefined && (
-          <button type="button" class="quiet" onClick={signOut}>
-            Sign out
-          </button>
+          <>
+            {me.value && (
+              <span class="muted">
+                {me.value.name}, {me.value.role}
+              </span>
+            )}
+            <button type="button" class="quiet" onClick={signOut}>
+              Sign out
+            </button>
+          </>
         )}
       </header>
       {connection.value === 'lost' && (
         <div class="banner" role="status">
-          The gateway's control process does not answer. What you see is of before; predictions go on without
-          it. Trying again every second.
+          The gateway's control process does not answer here. What you see is{' '}
+          {duration(Math.max(0, now.value - heardMs.value) / 1000)} old. Predictions do not need it. Trying
+          again every second.
         </div>
       )}
       <main id="main" tabIndex={-1}>

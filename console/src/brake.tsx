@@ -1,6 +1,7 @@
 import { change } from './api.ts'
 import { ask } from './dialogs.tsx'
 import { models } from './live.ts'
+import { mayAct } from './me.ts'
 
 /** The global brake, always at hand. */
 export function Brake() {
@@ -15,6 +16,7 @@ export function Brake() {
       tone: frozen ? 'primary' : 'danger',
       act: (reason) => change('PUT', '/api/v1/freeze', { frozen: !frozen, reason }),
     })
+  if (!mayAct('admin')) return frozen ? <span class="brake on">Brake is on</span> : null
   return (
     <button type="button" class={frozen ? 'brake on' : 'brake'} aria-pressed={frozen} onClick={open}>
       {frozen ? 'Brake is on' : 'Brake'}

@@ -33,6 +33,8 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
   const [reason, setReason] = useState('')
   const [error, setError] = useState<Refusal | undefined>()
   const [busy, setBusy] = useState(false)
+  // The second press may come before the button is drawn as busy.
+  const sending = useRef(false)
   useEffect(() => {
     dialog.current?.showModal()
   }, [])
@@ -41,6 +43,8 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
   }
   const submit = async (event: Event) => {
     event.preventDefault()
+    if (sending.current) return
+    sending.current = true
     setBusy(true)
     setError(undefined)
     try {
@@ -50,12 +54,21 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
       setError(refused as Refusal)
     }
     setBusy(false)
+    sending.current = false
     await refresh()
     news.value++
   }
   const why = blocked?.()
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="question">
+    <dialog
+      ref={dialog}
+      onClose={close}
+      onCancel={(event) => {
+        // What is sent can still be refused, and that has to be seen.
+        if (busy) event.preventDefault()
+      }}
+      aria-labelledby="question"
+    >
       <form onSubmit={submit}>
         <h2 id="question">{title}</h2>
         <div class="says">{says}</div>
@@ -88,7 +101,7 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
         )}
         {why !== undefined && <p class="muted">{why}</p>}
         <div class="buttons">
-          <button type="button" onClick={close}>
+          <button type="button" disabled={busy} onClick={close}>
             Cancel
           </button>
           <button

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { createParser } from 'eventsource-parser'
 import { Refusal, read, send, signInReason, token } from './api.ts'
+import { askWhoIAm, me } from './me.ts'
 import type { Model } from './views.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
@@ -9,6 +10,8 @@ export const models = signal<Model[] | undefined>(undefined)
 export const connection = signal<Connection>('connecting')
 /** Counts what happened: whoever shows something reads it anew when this moves. */
 export const news = signal(0)
+/** When the gateway was last heard. */
+export const heardMs = signal(Date.now())
 /** The time that ages are told by. */
 export const now = signal(Date.now())
 
@@ -34,6 +37,8 @@ export function follow(): void {
   token.subscribe(() => {
     stop.abort()
     stop = new AbortController()
+    models.value = undefined
+    me.value = undefined
     void listen(stop.signal)
   })
 }
@@ -61,7 +66,8 @@ async function stream(after: string | undefined, signal: AbortSignal): Promise<s
       signal: AbortSignal.any([signal, silent.signal]),
     })
     connection.value = 'live'
-    await refresh()
+    heardMs.value = Date.now()
+    await Promise.all([refresh(), askWhoIAm()])
     news.value++
     const parser = createParser({
       onEvent({ id }) {
@@ -73,6 +79,7 @@ async function stream(after: string | undefined, signal: AbortSignal): Promise<s
     for await (const chunk of chunksOf(response.body!)) {
       clearTimeout(alarm)
       alarm = setTimeout(() => silent.abort(), SILENT_MS)
+      heardMs.value = Date.now()
       parser.feed(decoder.decode(chunk, { stream: true }))
     }
   } catch {

@@ -14,7 +14,8 @@ export function MirrorCard({ mirror, canary, stable }: { mirror: Mirror; canary:
         <Differences name={`${stable} beside itself`} agreement={floor} />
         <p class="muted">
           {percent(mirror.percent)} of the requests are copied. Each input counts once, and clients get the
-          answers of {stable} alone.
+          answers of {stable} alone. Another version may well answer otherwise: what decides are the
+          comparisons beside.
         </p>
       </section>
       {comparisons.map(({ name, verdict, rollback, promotion, worst, slowest }) => (

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { change, modelPath, type Refusal } from './api.ts'
+import { mayAct } from './me.ts'
 import type { Field, Tried } from './views.ts'
 
 type Values = Record<string, unknown>
@@ -21,10 +22,12 @@ export function TryForm({
     Object.fromEntries(inputs.map((field) => [field.name, exampleOf(field)])),
   )
   const [beside, setBeside] = useState(versions.find((each) => each !== version) ?? '')
+  const [busy, setBusy] = useState(false)
   const [answers, setAnswers] = useState<{ version: string; tried?: Tried; error?: Refusal }[]>([])
   const submit = async (event: Event) => {
     event.preventDefault()
     const asked = [version, ...(beside === '' ? [] : [beside])]
+    setBusy(true)
     setAnswers(
       await Promise.all(
         asked.map((each) =>
@@ -35,6 +38,7 @@ export function TryForm({
         ),
       ),
     )
+    setBusy(false)
   }
   return (
     <section class="card">
@@ -51,6 +55,7 @@ export function TryForm({
           ))}
         </div>
         <div class="buttons">
+          {!mayAct('operator') && <span class="muted">To try takes the role operator.</span>}
           <label class="inline">
             beside
             <select value={beside} onChange={({ currentTarget }) => setBeside(currentTarget.value)}>
@@ -62,8 +67,8 @@ export function TryForm({
                 ))}
             </select>
           </label>
-          <button type="submit" class="primary">
-            Predict
+          <button type="submit" class="primary" disabled={!mayAct('operator') || busy}>
+            {busy ? 'One moment' : 'Predict'}
           </button>
         </div>
       </form>

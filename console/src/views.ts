@@ -34,6 +34,7 @@ export interface RolloutBrief {
   policy: { name: string; hash: string }
   phase: Phase
   steps: number
+  stepsPercent: number[]
   weightPercent: { stable: Weight; baseline: Weight; canary: Weight }
   waitsFor: string | null
   startedAt: string

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Reading, RolloutBrief } from './views.ts'
-import { duration, points, title, winning } from './words.ts'
+import type { Mirror, Phase, Reading, RolloutBrief } from './views.ts'
+import { afterwards, duration, evidence, judged, points, title, toDo, winning } from './words.ts'
 
 const rollout = {
   stable: { version: '1.0.0' },
@@ -28,6 +28,45 @@ test.each([
   ],
 ])('which version is winning, case %#', (readings, sentence) => {
   expect(winning(rollout, readings)).toBe(sentence)
+})
+
+test('what comes next, and what otherwise', () => {
+  const at = (step: number, more = {}) =>
+    afterwards({
+      ...rollout,
+      steps: 2,
+      stepsPercent: [5, 50],
+      phase: { kind: 'stepping', step },
+      ...more,
+    } as RolloutBrief)
+  expect(at(1)).toBe('Then it gets 50 %. If it turns out worse than tolerated, it is rolled back at once.')
+  expect(at(2)).toMatch(/^Then it is promoted and gets everything\./)
+  expect(at(2, { measures: true })).toMatch(/^Then it is over\./)
+  expect(at(0, { phase: { kind: 'mirroring' } })).toMatch(/^Then it gets 5 %\./)
+  expect(at(1, { phase: { kind: 'paused', step: 1 } })).toBeUndefined()
+})
+
+test('what a person can do, where one is waited for', () => {
+  const of = (phase: Partial<Phase>) => toDo(phase as Phase)
+  expect(of({ kind: 'held', cause: 'no-traffic' })).toMatch(/^See why no requests come/)
+  expect(of({ kind: 'held', cause: 'sample-ratio-mismatch' })).toMatch(/no comparison is fair/)
+  expect(of({ kind: 'held', cause: 'inconclusive' })).toMatch(/advance without the proof/)
+  expect(of({ kind: 'stepping' })).toBeUndefined()
+})
+
+test('what a verdict rests on: what was seen, or how much of its proof is there', () => {
+  const proof = (log: number) =>
+    ({ ...reading('latency', 'undecided'), promotion: { log, threshold: 4 } }) as Reading
+  expect(evidence({ ...proof(1), observed: { value: 0, low: -0.001, high: 0.02 } })).toBe(
+    '0.00 %, surely −0.10 % to +2.00 %',
+  )
+  expect([evidence(proof(1)), evidence(proof(-3)), evidence(proof(9))]).toEqual([
+    '25 % of its proof',
+    '0 % of its proof',
+    '100 % of its proof',
+  ])
+  const mirror = { comparisons: [{ ...proof(2), name: 'answers' }] } as unknown as Mirror
+  expect(judged({ readings: [], mirror }).map(evidence)).toEqual(['50 % of its proof'])
 })
 
 test('durations, differences and names as people read them', () => {

@@ -1,4 +1,4 @@
-import type { DriftVerdict, Phase, Reading, RolloutBrief } from './views.ts'
+import type { DriftVerdict, Phase, Reading, Rollout, RolloutBrief } from './views.ts'
 
 /** 90 s, 12 min, 3.5 h, 2.0 d. */
 export function duration(seconds: number): string {
@@ -67,6 +67,59 @@ export function waitsForPerson({ kind }: Phase): boolean {
   return kind === 'awaiting-approval' || kind === 'held' || kind === 'paused'
 }
 
+/** What a person can do about a rollout that waits for one; undefined where it goes on by itself. */
+export function toDo({ kind, cause }: Phase): string | undefined {
+  switch (kind) {
+    case 'awaiting-approval':
+      return 'Approve, and it goes on; or abort.'
+    case 'paused':
+      return 'Resume, and it goes on; or abort.'
+    case 'held':
+      switch (cause) {
+        case 'no-traffic':
+          return 'See why no requests come, then resume; or abort.'
+        case 'sample-ratio-mismatch':
+          return 'The arms do not get the shares that were drawn, so no comparison is fair: look for what drops or repeats requests before you resume; or abort.'
+        default:
+          return 'Resume to give it more time, advance without the proof, or abort.'
+      }
+    default:
+      return undefined
+  }
+}
+
+/** What comes once what is waited for is there, and what comes otherwise. */
+export function afterwards({ phase, steps, stepsPercent, measures }: RolloutBrief): string | undefined {
+  const { kind, step = 0 } = phase
+  if (kind !== 'mirroring' && kind !== 'stepping' && kind !== 'awaiting-approval') return undefined
+  const then =
+    step < steps
+      ? `Then it gets ${percent(stepsPercent[step]!)}.`
+      : measures
+        ? 'Then it is over.'
+        : 'Then it is promoted and gets everything.'
+  return `${then} If it turns out worse than tolerated, it is rolled back at once.`
+}
+
+/** What the guardrails say so far; those of the copies while there is a mirror. */
+export function judged({ readings, mirror }: Pick<Rollout, 'readings' | 'mirror'>): Judged[] {
+  return mirror?.comparisons.map((one) => ({ ...one, acts: true, observed: null })) ?? readings
+}
+
+export type Judged = Pick<Reading, 'name' | 'acts' | 'verdict' | 'observed'> & {
+  promotion: { log: number; threshold: number } | null
+}
+
+/** What a verdict rests on. */
+export function evidence({ observed, promotion, verdict }: Judged): string {
+  if (observed) {
+    const { value, low, high } = observed
+    return `${points(value)}, surely ${points(low)} to ${points(high)}`
+  }
+  if (verdict === 'proven' || promotion === null || promotion.threshold <= 0) return ''
+  return `${Math.round(100 * Math.max(0, Math.min(1, promotion.log / promotion.threshold)))} % of its proof`
+}
+
 /** Which version is winning, in one sentence. */
 export function winning(
   { canary, stable, measures }: RolloutBrief,
@@ -93,6 +146,10 @@ export function names(readings: readonly Pick<Reading, 'name'>[]): string {
 /** `error_rate` is Error rate. */
 export function title(name: string): string {
   return upperFirst(name.replaceAll(/[_-]/g, ' '))
+}
+
+export function sentence(text: string): string {
+  return `${upperFirst(text)}.`
 }
 
 export function upperFirst(text: string): string {

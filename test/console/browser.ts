@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import AxeBuilder from '@axe-core/playwright'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
 
@@ -27,4 +29,13 @@ export function complaintsOf(page: Page, origin: string): string[] {
       complaints.push(message.text())
   })
   return complaints
+}
+
+/** Nothing that stands in the way of people who do not see, hear or point as others do. */
+export async function expectAccessible(on: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page: on })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21aa'])
+    .analyze()
+  const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  expect(grave.map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`)).toEqual([])
 }

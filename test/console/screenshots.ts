@@ -54,6 +54,15 @@ async function shoot(name: string, hash: string, prepare: (page: Page) => Promis
   console.log(name)
 }
 
+async function pause(): Promise<void> {
+  const { headers } = await stage.gateway.admin('/api/v1/models/churn/rollout')
+  await stage.gateway.admin('/api/v1/models/churn/rollout/pause', {
+    method: 'POST',
+    headers: { 'if-match': headers.get('etag')! },
+    json: { reason: 'lunch' },
+  })
+}
+
 try {
   await shoot('overview-steady', '')
   await shoot('start', '#/models/churn', async (page) => {
@@ -71,7 +80,7 @@ try {
   await until(async () => (await stage.gateway.model()).rollout?.phase.step === 2)
   const { answered } = load.seen()
   await until(() => load.seen().answered > answered + 2_000)
-  await shoot('overview-rollout', '')
+  await shoot('overview-rollout', '', (page) => page.locator('.why-list li').first().waitFor())
   await shoot('rollout', '#/models/churn', (page) => page.locator('.guardrail .figure svg').first().waitFor())
   await shoot('weight', '#/models/churn', (page) =>
     page.getByRole('button', { name: 'Set the share' }).click(),
@@ -80,16 +89,33 @@ try {
     await page.getByRole('button', { name: 'Predict' }).click()
     await page.locator('.answer pre').first().waitFor()
   })
+  await pause()
+  await shoot('overview-paused', '', (page) => page.locator('.why-list li').first().waitFor())
+  await shoot('paused', '#/models/churn')
+  await shoot('lost', '#/models/churn', async (page) => {
+    await page.route('**/api/v1/**', (route) => route.abort())
+    await page.reload()
+    await page.locator('.banner').waitFor()
+  })
   stage.proxies.canary.fault = faultOf({ kind: 'errors', rate: 0.2 })
   await until(async () => (await stage.gateway.model()).rollout === null)
   stage.proxies.canary.fault = { kind: 'none' }
   await shoot('rolled-back', '#/models/churn', (page) => page.locator('.record li').first().waitFor())
+  await shoot('overview-rolled-back', '', (page) => page.locator('.last').waitFor())
   await shoot('decisions', '#/models/churn/decisions')
   const { decisions } = await json(await stage.gateway.admin('/api/v1/models/churn/decisions'))
   const id = decisions.find(({ kind }: { kind: string }) => kind === 'rolled-back').id
   await shoot('decision', `#/models/churn/decisions/${id}`)
   stage.gateway.writePolicy('stage', POLICY.replace('tolerate: 0.1pp', 'tolerat: 0.1pp'))
   await shoot('policies', '#/policies')
+  await shoot('sign-in', '#/policies', async (page) => {
+    await page.evaluate("sessionStorage.setItem('coalmine-token', 'none')")
+    await page.route('**/api/v1/**', (route) =>
+      route.fulfill({ status: 401, json: { code: 'token-expired', detail: 'the token has expired' } }),
+    )
+    await page.reload()
+    await page.getByRole('alert').waitFor()
+  })
 } finally {
   await load.stop()
   await stage.close()

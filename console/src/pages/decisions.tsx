@@ -34,7 +34,13 @@ export function Decisions({ model }: { model: string }) {
         <Tabs model={model} at="decisions" />
       </div>
       <div class="filters">
-        <Filter label="What" value={kind} set={setKind} options={decisions.map((each) => each.kind)} />
+        <Filter
+          label="What"
+          value={kind}
+          set={setKind}
+          options={decisions.map((each) => each.kind)}
+          word={title}
+        />
         <Filter label="Who" value={actor} set={setActor} options={decisions.map((each) => each.actor)} />
       </div>
       {shown.length === 0 ? (
@@ -60,11 +66,13 @@ function Filter({
   value,
   set,
   options,
+  word = (option) => option,
 }: {
   label: string
   value: string
   set: (value: string) => void
   options: string[]
+  word?: (option: string) => string
 }) {
   return (
     <label>
@@ -72,7 +80,9 @@ function Filter({
       <select value={value} onChange={({ currentTarget }) => set(currentTarget.value)}>
         <option value="">all</option>
         {[...new Set(options)].sort().map((option) => (
-          <option key={option}>{option}</option>
+          <option key={option} value={option}>
+            {word(option)}
+          </option>
         ))}
       </select>
     </label>
@@ -119,13 +129,15 @@ export function OneDecision({ model, id }: { model: string; id: number }) {
         </p>
         <p class="headline">{upperFirst(because || reason)}</p>
         <dl class="facts">
-          {reason !== '' && reason !== because && <Fact name="Reason" value={reason} />}
+          {actor !== 'controller' && reason !== '' && reason !== because && (
+            <Fact name="Reason" value={reason} />
+          )}
           <Fact
             name="Share of the canary"
-            value={`${percent(before.weightPercent)} → ${percent(after.weightPercent)}`}
+            value={moved(percent(before.weightPercent), percent(after.weightPercent))}
           />
-          <Fact name="Stable" value={`${before.stable ?? '–'} → ${after.stable ?? '–'}`} />
-          <Fact name="Canary" value={`${before.canary ?? '–'} → ${after.canary ?? '–'}`} />
+          <Fact name="Stable" value={moved(before.stable ?? '–', after.stable ?? '–')} />
+          <Fact name="Canary" value={moved(before.canary ?? '–', after.canary ?? '–')} />
           <Fact name="Revision" value={`${before.revision} → ${after.revision}`} />
           {proven !== null && <Fact name="Proven" value={proven ? 'yes, at the risk of the policy' : 'no'} />}
           <Fact
@@ -148,6 +160,8 @@ export function OneDecision({ model, id }: { model: string; id: number }) {
     </>
   )
 }
+
+const moved = (before: string, after: string) => (before === after ? after : `${before} → ${after}`)
 
 function Fact({ name, value }: { name: string; value: string }) {
   return (

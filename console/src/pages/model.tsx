@@ -10,11 +10,24 @@ import { Meter } from '../meter.tsx'
 import { MirrorCard } from '../mirror.tsx'
 import { Chip, Failed, Loading, OutcomeChip, PhaseChip, Tabs, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
+import { ShareBar } from '../share-bar.tsx'
 import { Steps } from '../steps.tsx'
 import type { Charts, Decision, Reading, Rollout, Traffic } from '../views.ts'
-import { age, count, duration, percent, points, title, VERDICTS, winning } from '../words.ts'
+import {
+  afterwards,
+  age,
+  count,
+  duration,
+  judged,
+  percent,
+  points,
+  sentence,
+  title,
+  toDo,
+  VERDICTS,
+  winning,
+} from '../words.ts'
 import { Row } from './decisions.tsx'
-import { ShareBar, sentence } from './overview.tsx'
 
 export function ModelPage({ model }: { model: string }) {
   const { view, error } = useRead(() => read<Traffic>(`${modelPath(model)}/rollout`), [model])
@@ -67,7 +80,7 @@ function Running({
   charts: Charts | undefined
 }) {
   const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, waitsFor } = rollout
-  const judged = rollout.mirror?.comparisons.map((one) => ({ ...one, acts: true })) ?? readings
+  const act = toDo(phase)
   return (
     <>
       <section class="card hero">
@@ -76,15 +89,20 @@ function Running({
             <PhaseChip kind={phase.kind} /> rollout {rollout.serial} · policy {policy.name} · started by{' '}
             {startedBy} {age(startedAt, now.value)} ago
           </p>
-          <p class="headline">{sentence(winning(rollout, judged))}</p>
+          <p class="headline">{sentence(winning(rollout, judged(rollout)))}</p>
           {waitsFor && (
             <p class="next">
-              <b>Next</b> {waitsFor}
+              <b>Next</b> {sentence(waitsFor)} {afterwards(rollout)}
             </p>
           )}
           {phase.reason && (
             <p class="next">
               <b>Why it stands</b> {phase.reason}
+            </p>
+          )}
+          {act && (
+            <p class="next">
+              <b>What to do</b> {act}
             </p>
           )}
         </div>
@@ -163,8 +181,7 @@ function Guardrail({ reading, charts }: { reading: Reading; charts: Charts | und
   return (
     <section class="card guardrail">
       <h2>
-        {title(name)} {!acts && <small>signal, never acts</small>}
-        <Chip tone={tone}>{word}</Chip>
+        {title(name)} <Chip tone={tone}>{word}</Chip>
       </h2>
       <GuardrailChart reading={reading} points={series} />
       <p class="figure-words">
@@ -190,6 +207,7 @@ function Guardrail({ reading, charts }: { reading: Reading; charts: Charts | und
         />
       )}
       <p class="muted">
+        {!acts && 'A signal: it never acts. '}
         {count(samples.canary)} canary and {count(samples.control)} stable requests
         {verdict === 'undecided' &&
           secondsToDecide !== null &&
@@ -220,7 +238,13 @@ function Resting({ traffic }: { traffic: Traffic }) {
             </p>
             {last.because && (
               <p class="next">
-                <b>Why</b> {last.because}
+                <b>Why</b> {sentence(last.because)}
+              </p>
+            )}
+            {last.counts.canary.requests > 0 && (
+              <p class="next">
+                <b>Reach</b> {last.canary.version} was given {requests(last.counts.canary.requests)};{' '}
+                {count(last.counts.canary.errors)} of them failed with it.
               </p>
             )}
             <p class="next">
@@ -243,6 +267,8 @@ function Resting({ traffic }: { traffic: Traffic }) {
     </section>
   )
 }
+
+const requests = (n: number) => (n === 1 ? '1 request' : `${count(n)} requests`)
 
 function advice({ last }: Traffic): string {
   switch (last?.outcome) {

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { signIn, signInReason } from '../api.ts'
+import { sentence } from '../words.ts'
 
 export function SignIn() {
   const [given, set] = useState('')
@@ -13,7 +14,7 @@ export function SignIn() {
       >
         <h1>Coalmine</h1>
         <p>This gateway asks for a token. It is kept for this tab alone.</p>
-        {signInReason.value !== '' && <p role="alert">{signInReason.value}</p>}
+        {signInReason.value !== '' && <p role="alert">{sentence(signInReason.value ?? '')}</p>}
         <label>
           Token
           <input

@@ -234,6 +234,17 @@ describe('who may speak', () => {
     expect((await as(`Bearer ${token}`)).status).toBe(200)
   })
 
+  test('whoever asks is told who they are, and what they may do', async () => {
+    const token = 'sixteen-and-more-characters'
+    const headers = { authorization: `Bearer ${token}` }
+    expect((await call('GET', '/api/v1/me')).body).toEqual({ name: 'operator', role: 'admin' })
+    expect((await call('GET', '/api/v1/me', { token, headers })).body).toEqual({
+      name: 'admin',
+      role: 'admin',
+    })
+    expect((await call('GET', '/api/v1/me', { token })).status).toBe(401)
+  })
+
   test('the description is open, and says that a token is needed', async () => {
     const { body } = await call('GET', '/api/openapi.json', { token: 'sixteen-and-more-characters' })
     expect(body.security).toEqual([{ bearer: [] }])

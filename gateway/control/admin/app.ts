@@ -16,6 +16,7 @@ import { decisionRoutes } from './decision-routes.ts'
 import { driftRoutes } from './drift-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
+import { meRoutes } from './me-routes.ts'
 import { onlyRoutes } from './methods.ts'
 import { modelRoutes } from './model-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
@@ -37,6 +38,7 @@ const ROUTES = [
   policyRoutes,
   freezeRoutes,
   eventRoutes,
+  meRoutes,
 ]
 
 export interface AdminDeps extends Seen {

@@ -148,6 +148,7 @@ describe('the description of the API', () => {
     ).toEqual([
       'GET /events',
       'GET /freeze',
+      'GET /me',
       'GET /models',
       'GET /models/{model}',
       'GET /models/{model}/decisions',

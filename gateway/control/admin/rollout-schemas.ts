@@ -52,6 +52,7 @@ export const rolloutBriefSchema = z
     policy: policyRef,
     phase: phaseSchema,
     steps: z.int(),
+    stepsPercent: z.array(z.number()).openapi({ description: 'What the canary gets in each step.' }),
     weightPercent: z.object({ stable: weightSchema, baseline: weightSchema, canary: weightSchema }),
     waitsFor: z
       .string()

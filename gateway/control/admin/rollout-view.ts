@@ -100,6 +100,7 @@ function brief({ control, traffic }: Seen, rollout: Rollout) {
     policy: { name: policy.name, hash: policy.hash },
     phase: phaseView(rollout.phase),
     steps: policy.steps.length,
+    stepsPercent: policy.steps.map((step) => percent(step.weightBp)),
     weightPercent: {
       stable: weight('stable', stable.version, 10_000 - weightBp - baselineBp),
       baseline: weight('baseline', stable.version, baselineBp),

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openLoop } from '../test/demo/open-loop.ts'
 import { freePort } from './children.ts'
+import { pageDelays } from './consoles/page-delay.ts'
+import { CONSOLES, checkTold, SCRAPES_PER_S, watch } from './consoles/watchers.ts'
 import { hostUse } from './fleet/host-use.ts'
 import { drawBodies } from './gateway/bodies.ts'
 import { startCoalmine } from './gateway/coalmine.ts'
@@ -13,16 +15,17 @@ import { judged, NoVerdict, numeral, type Report } from './report.ts'
 import { alternate, median, medianRatio } from './rounds.ts'
 import { scratchFolder } from './scratch.ts'
 
-/** What those who watch cost those who are served. */
+/** What those who watch cost those who are served, and how soon they see what changed. */
 export const consoles: Benchmark = {
-  says: 'what 50 open consoles and 10 scrapes a second cost predictions, while a rollout runs',
+  says: 'what 50 open consoles and 10 scrapes a second cost predictions, and how soon a change is on a page',
   run,
 }
 
-const CONSOLES = 50
-const SCRAPES_PER_S = 10
 const REQUESTS_PER_S = 300
 const COST_MAX = 1.02
+const ON_THE_PAGE_MS = 1_000
+/** The load beside the changes is ended with them. */
+const PAGE_MAX_MS = 3_600_000
 const POLICY = `
 steps: [{ setWeight: 20, minDuration: 720h, proof: 0.9 }]
 risk: { falseRollback: 1%, falsePromotion: 5% }
@@ -36,7 +39,7 @@ interface Measured {
   p50: number
   p99: number
 }
-type Watched = 'nobody' | 'watched'
+type Audience = 'nobody' | 'watched'
 
 async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
   const folder = scratchFolder()
@@ -59,9 +62,11 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
     control: processesOf(gateway.pid, 'gateway/control/main.ts'),
   }
   const [rounds, durationMs] = quick ? [3, 5_000] : [9, 10_000]
-  const once = async (what: Watched, round: number): Promise<Measured> => {
+  const watchers = { adminPort, metricsPort, model: MODEL }
+  const once = async (what: Audience, round: number): Promise<Measured> => {
     const over = new AbortController()
-    const watching = what === 'watched' ? watch(adminPort, metricsPort, over.signal) : Promise.resolve()
+    const beganMs = performance.now()
+    const watching = what === 'watched' ? watch(watchers, over.signal) : undefined
     // They come before the measurement, as a morning's consoles do.
     await delay(1_000)
     const before = { data: hostUse(pids.data).cpuSeconds, control: hostUse(pids.control).cpuSeconds }
@@ -71,7 +76,8 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
       control: hostUse(pids.control).cpuSeconds - before.control,
     }
     over.abort()
-    await watching
+    const seen = await watching
+    if (seen) checkTold(seen, (performance.now() - beganMs) / 1000)
     return {
       dataUs: (used.data * 1e6) / measured.answered,
       controlShare: (used.control * 1000) / durationMs,
@@ -81,7 +87,19 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
   }
   console.log(`${rounds} rounds of ${durationMs / 1000} s with and without`)
   await once('nobody', -1)
-  return report(await alternate<Watched, Measured>(['nobody', 'watched'], rounds, once))
+  const measured = await alternate<Audience, Measured>(['nobody', 'watched'], rounds, once)
+  const changes = quick ? 20 : 60
+  console.log(`${changes} changes on the page of a browser, twice`)
+  const delays = new Map<Audience, number[]>()
+  for (const what of ['nobody', 'watched'] as const) {
+    const over = new AbortController()
+    const watching = what === 'watched' ? watch(watchers, over.signal) : undefined
+    const loading = requests(port, lines, PAGE_MAX_MS, `${seed} page ${what}`, over.signal)
+    delays.set(what, await pageDelays(adminPort, MODEL, changes))
+    over.abort()
+    await Promise.all([watching, loading])
+  }
+  return report(measured, delays)
 }
 
 async function startRollout(adminPort: number): Promise<void> {
@@ -91,11 +109,30 @@ async function startRollout(adminPort: number): Promise<void> {
     body: JSON.stringify({ canary: '1.1.0', policy: 'slow', force: true, reason: 'a benchmark' }),
   })
   if (response.status !== 201) throw new NoVerdict(`no rollout was started: ${await response.text()}`)
+  // Until the workers of its arms are up they have the cores.
+  for (let kind = ''; kind !== 'stepping'; ) {
+    await delay(200)
+    const traffic = await fetch(`http://127.0.0.1:${adminPort}/api/v1/models/${MODEL}/rollout`)
+    kind = ((await traffic.json()) as { rollout: { phase: { kind: string } } }).rollout.phase.kind
+  }
 }
 
 async function load(port: number, lines: readonly string[], durationMs: number, seed: string) {
+  const { byStatus, due, answered, latencyMs } = await requests(port, lines, durationMs, seed)
+  if (byStatus['200'] !== due)
+    throw new NoVerdict(`not every request was answered with 200: ${JSON.stringify(byStatus)}`)
+  return { answered, p50: latencyMs!.p50, p99: latencyMs!.p99 }
+}
+
+function requests(
+  port: number,
+  lines: readonly string[],
+  durationMs: number,
+  seed: string,
+  signal = new AbortController().signal,
+) {
   let next = 0
-  const { byStatus, due, answered, latencyMs } = await openLoop({
+  return openLoop({
     url: `http://127.0.0.1:${port}${PATH}`,
     requestsPerS: REQUESTS_PER_S,
     durationMs,
@@ -104,58 +141,42 @@ async function load(port: number, lines: readonly string[], durationMs: number, 
     inFlightMax: 1_000,
     timeoutMs: 10_000,
     next: () => ({ body: lines[next++ % lines.length]! }),
+    signal,
   })
-  if (byStatus['200'] !== due)
-    throw new NoVerdict(`not every request was answered with 200: ${JSON.stringify(byStatus)}`)
-  return { answered, p50: latencyMs!.p50, p99: latencyMs!.p99 }
 }
 
-/** Consoles at a model's page, which read anew at each event, and a scraper. */
-async function watch(adminPort: number, metricsPort: number, signal: AbortSignal): Promise<void> {
-  const api = `http://127.0.0.1:${adminPort}/api/v1`
-  const read = (url: string) => fetch(url, { signal }).then((response) => response.arrayBuffer())
-  const pages = [
-    `/models`,
-    `/models/${MODEL}/rollout`,
-    `/models/${MODEL}/rollout/charts`,
-    `/models/${MODEL}/decisions?limit=8`,
-  ]
-  const open = async () => {
-    const response = await fetch(`${api}/events`, { signal })
-    for await (const _ of response.body!) await Promise.all(pages.map((page) => read(api + page)))
-  }
-  const scrape = async () => {
-    for (;;) {
-      await Promise.all([
-        read(`http://127.0.0.1:${metricsPort}/metrics`),
-        delay(1000 / SCRAPES_PER_S, undefined, { signal }),
-      ])
-    }
-  }
-  const ended = (error: Error) => {
-    if (!signal.aborted) throw error
-  }
-  await Promise.all([...Array.from({ length: CONSOLES }, () => open().catch(ended)), scrape().catch(ended)])
-}
-
-function report(measured: ReadonlyMap<Watched, readonly Measured[]>): Report {
-  const of = (what: Watched, figure: keyof Measured) => measured.get(what)!.map((one) => one[figure])
-  const row = (what: Watched, name: string) => [
+function report(
+  measured: ReadonlyMap<Audience, readonly Measured[]>,
+  delays: ReadonlyMap<Audience, readonly number[]>,
+): Report {
+  const of = (what: Audience, figure: keyof Measured) => measured.get(what)!.map((one) => one[figure])
+  const row = (what: Audience, name: string) => [
     name,
     numeral(median(of(what, 'dataUs'))),
     numeral(median(of(what, 'p50'))),
     numeral(median(of(what, 'p99'))),
     (median(of(what, 'controlShare')) * 100).toFixed(1),
+    numeral(median(delays.get(what)!)),
+    numeral(Math.max(...delays.get(what)!)),
   ]
   return {
     table: [
-      ['', 'data process, CPU us a request', 'p50 ms', 'p99 ms', 'control, % of a core'],
+      [
+        '',
+        'data process, CPU us a request',
+        'p50 ms',
+        'p99 ms',
+        'control, % of a core',
+        'on the page: median ms',
+        'worst ms',
+      ],
       row('nobody', 'nobody watches'),
       row('watched', `${CONSOLES} consoles, ${SCRAPES_PER_S} scrapes a second`),
     ],
     notes: [
       `${REQUESTS_PER_S} requests a second, open loop, a rollout that is evaluated each second; rounds in turn, medians`,
       'each console reads four resources at every event; load, gateway, worker and consoles share the cores',
+      `on the page: from the decision about a change, before its commit, until the DOM of a real browser has it, ${delays.get('nobody')!.length} changes each`,
     ],
     rows: [
       judged(
@@ -163,6 +184,13 @@ function report(measured: ReadonlyMap<Watched, readonly Measured[]>): Report {
         medianRatio(of('watched', 'dataUs'), of('nobody', 'dataUs')),
         '<',
         COST_MAX,
+      ),
+      judged('a change on the page: the worst, ms', Math.max(...delays.get('nobody')!), '<', ON_THE_PAGE_MS),
+      judged(
+        `the same with ${CONSOLES} consoles more, ms`,
+        Math.max(...delays.get('watched')!),
+        '<',
+        ON_THE_PAGE_MS,
       ),
     ],
     information: [

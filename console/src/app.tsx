@@ -50,9 +50,10 @@ export function App() {
       </header>
       {connection.value === 'lost' && (
         <div class="banner" role="status">
-          The gateway's control process does not answer here. What you see is{' '}
-          {duration(Math.max(0, now.value - heardMs.value) / 1000)} old. Predictions do not need it. Trying
-          again every second.
+          The gateway's control process does not answer here.{' '}
+          {heardMs.value !== undefined &&
+            `What you see is ${duration(Math.max(0, now.value - heardMs.value) / 1000)} old. `}
+          Predictions do not need it. Trying again every second.
         </div>
       )}
       <main id="main" tabIndex={-1}>

@@ -10,8 +10,8 @@ export const models = signal<Model[] | undefined>(undefined)
 export const connection = signal<Connection>('connecting')
 /** Counts what happened: whoever shows something reads it anew when this moves. */
 export const news = signal(0)
-/** When the gateway was last heard. */
-export const heardMs = signal(Date.now())
+/** When the gateway was last heard; undefined where it never was. */
+export const heardMs = signal<number | undefined>(undefined)
 /** The time that ages are told by. */
 export const now = signal(Date.now())
 

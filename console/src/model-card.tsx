@@ -84,13 +84,9 @@ function Answers({ brief, rollout }: { brief: RolloutBrief; rollout: Rollout | u
         <dd>
           {sentence(brief.waitsFor ?? 'the first evaluation')} {later}
         </dd>
+        {act && <dt>What to do</dt>}
+        {act && <dd>{act}</dd>}
       </div>
-      {act && (
-        <div>
-          <dt>What to do</dt>
-          <dd>{act}</dd>
-        </div>
-      )}
     </dl>
   )
 }

@@ -71,7 +71,7 @@ export function Failed({ error }: { error: Refusal }) {
   return (
     <section class="empty" role="alert">
       <h2>{error.code === 'unreachable' ? 'The gateway does not answer' : 'That did not work'}</h2>
-      <p>{error.message}</p>
+      {error.code !== 'unreachable' && <p>{error.message}</p>}
     </section>
   )
 }

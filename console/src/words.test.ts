@@ -39,10 +39,10 @@ test('what comes next, and what otherwise', () => {
       phase: { kind: 'stepping', step },
       ...more,
     } as RolloutBrief)
-  expect(at(1)).toBe('Then it gets 50 %. If it turns out worse than tolerated, it is rolled back at once.')
-  expect(at(2)).toMatch(/^Then it is promoted and gets everything\./)
+  expect(at(1)).toBe('Then 1.1.0 gets 50 %. If it turns out worse than tolerated, it is rolled back at once.')
+  expect(at(2)).toMatch(/^Then 1\.1\.0 is promoted and gets everything\./)
   expect(at(2, { measures: true })).toMatch(/^Then it is over\./)
-  expect(at(0, { phase: { kind: 'mirroring' } })).toMatch(/^Then it gets 5 %\./)
+  expect(at(0, { phase: { kind: 'mirroring' } })).toMatch(/^Then 1\.1\.0 gets 5 %\./)
   expect(at(1, { phase: { kind: 'paused', step: 1 } })).toBeUndefined()
 })
 

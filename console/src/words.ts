@@ -89,15 +89,21 @@ export function toDo({ kind, cause }: Phase): string | undefined {
 }
 
 /** What comes once what is waited for is there, and what comes otherwise. */
-export function afterwards({ phase, steps, stepsPercent, measures }: RolloutBrief): string | undefined {
+export function afterwards({
+  phase,
+  steps,
+  stepsPercent,
+  canary,
+  measures,
+}: RolloutBrief): string | undefined {
   const { kind, step = 0 } = phase
   if (kind !== 'mirroring' && kind !== 'stepping' && kind !== 'awaiting-approval') return undefined
   const then =
     step < steps
-      ? `Then it gets ${percent(stepsPercent[step]!)}.`
+      ? `Then ${canary.version} gets ${percent(stepsPercent[step]!)}.`
       : measures
         ? 'Then it is over.'
-        : 'Then it is promoted and gets everything.'
+        : `Then ${canary.version} is promoted and gets everything.`
   return `${then} If it turns out worse than tolerated, it is rolled back at once.`
 }
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Gateway } from '../e2e/gateway-process.ts'
-import { complaintsOf, expectAccessible, startBrowser } from './browser.ts'
+import { barriersOf, complaintsOf, startBrowser } from './browser.ts'
 
 const TOKENS = {
   vera: 'the-token-of-vera-who-looks-on-only',
@@ -53,7 +53,7 @@ test('a token is asked for, refused when it is wrong, and forgotten with the tab
   expect(await page.getByRole('alert').count()).toBe(0)
   await signIn('wrong')
   await page.getByRole('alert').getByText('The token is not known here.').waitFor()
-  await expectAccessible(page)
+  expect(await barriersOf(page)).toEqual([])
   await signIn(TOKENS.ann)
   await page.getByRole('heading', { name: 'digits' }).waitFor()
   await page.getByText('ann, admin').waitFor()
@@ -78,7 +78,7 @@ test('a viewer sees everything, and nothing to press that would be refused', asy
   await page.getByRole('link', { name: 'Versions' }).click()
   await page.getByText('To try takes the role operator.').waitFor()
   expect(await page.getByRole('button', { name: 'Predict' }).isDisabled()).toBe(true)
-  await expectAccessible(page)
+  expect(await barriersOf(page)).toEqual([])
 })
 
 test('a token that is taken back ends what it opened, and whoever comes next goes on at the same place', async () => {

@@ -3,6 +3,7 @@ import { useMemo } from 'preact/hooks'
 import { Figure } from '../figure.tsx'
 import type { ChartPoint, Reading } from '../views.ts'
 import { points as pointsText } from '../words.ts'
+import { timeAxis } from './time-axis.ts'
 
 /**
  * The confidence sequence of one guardrail closing in: canary minus stable over time, with what is tolerated and what is to be
@@ -37,7 +38,7 @@ export function GuardrailChart({
         marginRight: 8,
         marginTop: 8,
         marginBottom: 24,
-        x: { type: 'time', label: null, ticks: Math.max(2, Math.floor(width / 110)) },
+        x: timeAxis(x1, x2, width),
         y: {
           domain: [low, limit],
           label: null,

@@ -2,6 +2,7 @@ import * as Plot from '@observablehq/plot'
 import { useMemo } from 'preact/hooks'
 import { Figure } from '../figure.tsx'
 import type { Charts } from '../views.ts'
+import { timeAxis } from './time-axis.ts'
 
 /** The canary's share over time: as it should be, and as the last minute had it. */
 export function WeightsChart({ weights }: { weights: Charts['weights'] }) {
@@ -15,7 +16,7 @@ export function WeightsChart({ weights }: { weights: Charts['weights'] }) {
         marginRight: 8,
         marginTop: 8,
         marginBottom: 24,
-        x: { type: 'time', label: null, ticks: Math.max(2, Math.floor(width / 110)) },
+        x: timeAxis(data[0]!.at, data.at(-1)!.at, width),
         y: {
           label: null,
           domain: [0, Math.max(5, ...data.map((d) => 1.2 * Math.max(d.configured, d.observed ?? 0)))],

@@ -125,7 +125,7 @@ function Fact({ value }: { value: unknown }) {
 function Fields({ fields }: { fields: Field[] }) {
   return (
     <div class="scroll">
-      <table>
+      <table class="contract">
         <thead>
           <tr>
             <th>field</th>

@@ -175,7 +175,7 @@ function report(
     ],
     notes: [
       `${REQUESTS_PER_S} requests a second, open loop, a rollout that is evaluated each second; rounds in turn, medians`,
-      'each console reads four resources at every event; load, gateway, worker and consoles share the cores',
+      'each console reads three resources at every event, a fourth at every decision; load, gateway, worker and consoles share the cores',
       `on the page: from the decision about a change, before its commit, until the DOM of a real browser has it, ${delays.get('nobody')!.length} changes each`,
     ],
     rows: [

@@ -11,7 +11,7 @@ export interface Watched {
   scrapes: number
 }
 
-/** Consoles at a model's page, which read anew at each event, and a scraper, until `signal`. */
+/** Consoles at a model's page, which read it anew at each event, and the record at each decision, and a scraper, until `signal`. */
 export async function watch(
   { adminPort, metricsPort, model }: { adminPort: number; metricsPort: number; model: string },
   signal: AbortSignal,
@@ -24,17 +24,15 @@ export async function watch(
     return response
   }
   const read = async (url: string) => (await ask(url)).arrayBuffer()
-  const pages = [
-    '/models',
-    `/models/${model}/rollout`,
-    `/models/${model}/rollout/charts`,
-    `/models/${model}/decisions?limit=8`,
-  ]
+  const pages = ['/models', `/models/${model}/rollout`, `/models/${model}/rollout/charts`]
+  const record = `/models/${model}/decisions?limit=8`
+  const text = new TextDecoder()
   const open = async () => {
     const { body } = await ask(`${api}/events`)
-    for await (const _ of body!) {
+    for await (const piece of body!) {
       seen.pieces++
-      await Promise.all(pages.map((page) => read(api + page)))
+      const isRecorded = /^event: decision$/m.test(text.decode(piece))
+      await Promise.all([...pages, ...(isRecorded ? [record] : [])].map((page) => read(api + page)))
     }
   }
   const scrape = async () => {

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Refusal } from './api.ts'
-import { news, refresh } from './live.ts'
+import { decided, news, refresh } from './live.ts'
 
 interface Question {
   title: string
@@ -57,6 +57,7 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
     sending.current = false
     await refresh()
     news.value++
+    decided.value++
   }
   const why = blocked?.()
   return (

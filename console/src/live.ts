@@ -10,6 +10,8 @@ export const models = signal<Model[] | undefined>(undefined)
 export const connection = signal<Connection>('connecting')
 /** Counts what happened: whoever shows something reads it anew when this moves. */
 export const news = signal(0)
+/** Counts what was recorded alone: who decided what, as against what an evaluation knows more. */
+export const decided = signal(0)
 /** When the gateway was last heard; undefined where it never was. */
 export const heardMs = signal<number | undefined>(undefined)
 /** The time that ages are told by. */
@@ -69,10 +71,11 @@ async function stream(after: string | undefined, signal: AbortSignal): Promise<s
     heardMs.value = Date.now()
     await Promise.all([refresh(), askWhoIAm()])
     news.value++
+    decided.value++
     const parser = createParser({
-      onEvent({ id }) {
+      onEvent({ id, event }) {
         last = id ?? last
-        soon()
+        soon(event !== 'evaluation')
       },
     })
     const decoder = new TextDecoder()
@@ -100,14 +103,18 @@ async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
 }
 
 let isDue = false
+let isRecordDue = false
 
 /** Several events of one instant are one look. */
-function soon(): void {
+function soon(isRecorded: boolean): void {
+  isRecordDue ||= isRecorded
   if (isDue) return
   isDue = true
   setTimeout(() => {
-    isDue = false
     void refresh()
     news.value++
+    if (isRecordDue) decided.value++
+    isDue = false
+    isRecordDue = false
   }, 100)
 }

@@ -287,18 +287,17 @@ describe('while a rollout runs', () => {
   })
 
   test('a broken policy: the mark is at its line, and the rollout goes on by the one before', async () => {
-    stage.gateway.writePolicy('stage', SLOW.replace('tolerate: 1pp', 'tolerat: 1pp'))
     await open('#/policies')
-    await until(async () => {
-      await page.reload()
-      return (await page.locator('.line.faulty').count()) === 1
-    })
+    await page.getByText('Good').waitFor()
+    stage.gateway.writePolicy('stage', SLOW.replace('tolerate: 1pp', 'tolerat: 1pp'))
+    await page.getByText('1 at fault').waitFor()
     expect(await page.locator('.line.faulty').innerText()).toMatch(
       /tolerat: 1pp[\s\S]*did you mean "tolerate"/,
     )
     expect(await barriersOf(page)).toEqual([])
     expect((await stage.gateway.model()).rollout.phase.kind).toBe('stepping')
     stage.gateway.writePolicy('stage', SLOW)
+    await page.getByText('Good').waitFor()
   })
 
   test('abort, by the keyboard alone', async () => {

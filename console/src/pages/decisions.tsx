@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { modelPath, read } from '../api.ts'
-import { now } from '../live.ts'
+import { decided, now } from '../live.ts'
 import { Chip, Failed, Loading, Tabs, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
 import type { Decision, FullDecision } from '../views.ts'
@@ -21,6 +21,7 @@ export function Decisions({ model }: { model: string }) {
   const { view, error } = useRead(
     () => read<{ decisions: Decision[] }>(`${modelPath(model)}/decisions?limit=${PAGE}`),
     [model],
+    decided.value,
   )
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   const { decisions } = view
@@ -113,6 +114,8 @@ export function OneDecision({ model, id }: { model: string; id: number }) {
   const { view, error } = useRead(
     () => read<FullDecision>(`${modelPath(model)}/decisions/${id}`),
     [model, id],
+    // What was decided stays as it was.
+    0,
   )
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   const { kind, at, actor, reason, because, proven, before, after, replay, record, policy } = view

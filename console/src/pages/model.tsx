@@ -5,7 +5,7 @@ import { GuardrailChart } from '../charts/guardrail.tsx'
 import { LatencyChart } from '../charts/latency.tsx'
 import { ScoresChart } from '../charts/scores.tsx'
 import { WeightsChart } from '../charts/weights.tsx'
-import { now } from '../live.ts'
+import { decided, now } from '../live.ts'
 import { Meter } from '../meter.tsx'
 import { MirrorCard } from '../mirror.tsx'
 import { Chip, Failed, Loading, OutcomeChip, PhaseChip, Tabs, useRead } from '../parts.tsx'
@@ -38,6 +38,7 @@ export function ModelPage({ model }: { model: string }) {
   const record = useRead(
     () => read<{ decisions: Decision[] }>(`${modelPath(model)}/decisions?limit=8`),
     [model],
+    decided.value,
   ).view
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   const { rollout, split, stable, last } = view

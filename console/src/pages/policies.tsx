@@ -1,10 +1,18 @@
 import { read } from '../api.ts'
+import { now } from '../live.ts'
 import { Chip, Failed, Loading, useRead } from '../parts.tsx'
 import { link } from '../route.ts'
 import type { PolicyFile } from '../views.ts'
 
+const AGAIN_MS = 3_000
+
 export function Policies() {
-  const { view, error } = useRead(() => read<{ policies: PolicyFile[] }>('/api/v1/policies'), [])
+  const { view, error } = useRead(
+    () => read<{ policies: PolicyFile[] }>('/api/v1/policies'),
+    [],
+    // Nothing tells of a file that was written.
+    Math.floor(now.value / AGAIN_MS),
+  )
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   return (
     <>

@@ -48,6 +48,8 @@ function Card({ model, version, versions }: { model: string; version: string; ve
   const { view, error } = useRead(
     () => read<Version>(`${modelPath(model)}/versions/${version}`),
     [model, version],
+    // A version never changes.
+    0,
   )
   if (view === undefined) return error ? <Failed error={error} /> : <Loading />
   const { manifest, digest } = view

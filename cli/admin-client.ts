@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { CommandError, EXIT } from './exit-code.ts'
+import { whyOf } from './rollout-text.ts'
 import type { DecisionRow, Problem } from './views.ts'
 
 export interface Gateway {
@@ -69,7 +70,7 @@ export class AdminClient {
         error.problem,
         last === undefined
           ? error.message
-          : `${last.actor} was faster: ${last.kind} at ${last.at} (${last.reason || last.because}); look again and decide anew`,
+          : `${last.actor} was faster: ${last.kind} at ${last.at} (${whyOf(last)}); look again and decide anew`,
       )
     }
   }
@@ -117,5 +118,14 @@ async function refusalOf(response: Response, url: string): Promise<CommandError>
       `${problem.detail}; put the token into COALMINE_TOKEN or name its file with --token-file`,
     )
   const reasons = problem.reasons?.map((reason) => `\n  - ${reason}`).join('') ?? ''
-  return new Refused(problem, `${problem.detail}${reasons}`)
+  return new Refused(problem, `${asOptions(problem)}${reasons}`)
+}
+
+/** What the API asks to be said in a body, as the option that says it here. */
+function asOptions({ code, detail }: Problem): string {
+  const said = detail.replaceAll(
+    /say "(\w+)": true/g,
+    (_, name: string) => `say --${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+  )
+  return code === 'rollout-running' || code === 'split-running' ? `${said}: --supersede` : said
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { AdminClient } from './admin-client.ts'
 import { CommandError, EXIT } from './exit-code.ts'
+import { fileFault } from './file-fault.ts'
 
 /** The admin API of a gateway that runs on this machine as it is shipped. */
 export const DEFAULT_URL = 'http://127.0.0.1:8090'
@@ -54,7 +55,7 @@ function tokenOf(file: string): string {
   try {
     text = readFileSync(file, 'utf8').trim()
   } catch (error) {
-    throw new CommandError(`--token-file ${file}: ${(error as NodeJS.ErrnoException).code}`, EXIT.usage)
+    throw fileFault(`--token-file ${file}`, error as Error)
   }
   if (text === '' || /\s/.test(text))
     throw new CommandError(`--token-file ${file}: expected one token`, EXIT.usage)

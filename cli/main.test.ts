@@ -74,7 +74,8 @@ describe('help', () => {
     ['replay', 'the id of a decision'],
     ['status --url ftp://a', 'is a URL such as'],
     ['status --url http://me:secret@a', 'holds no credentials'],
-    ['status --token-file /nowhere', '/nowhere: ENOENT'],
+    ['status --token-file /nowhere', '/nowhere: expected a file that can be read; there is none'],
+    ['replay --file /', '/: expected a file that can be read; it is a folder'],
   ])('%s says what is missing or wrong, and 2', (args, words) => {
     const { status, stderr } = coalmine(args)
     expect([status, stderr]).toEqual([2, expect.stringContaining(words)])

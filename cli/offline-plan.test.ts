@@ -27,5 +27,7 @@ test.each([
 })
 
 test('a file that is not there is told', async () => {
-  await expect(offlinePlan('nowhere.yaml', expected)).rejects.toThrow('nowhere.yaml: ENOENT')
+  await expect(offlinePlan('nowhere.yaml', expected)).rejects.toThrow(
+    'nowhere.yaml: expected a file that can be read; there is none',
+  )
 })

@@ -8,6 +8,7 @@ import type { Traffic } from '@coalmine/core/rollout/expected-arms.ts'
 import { planRollout } from '@coalmine/core/rollout/plan.ts'
 import { parsePolicy } from '@coalmine/policy/parse-policy.ts'
 import { CommandError, EXIT } from './exit-code.ts'
+import { fileFault } from './file-fault.ts'
 import type { Plan } from './views.ts'
 
 /** Traffic as somebody expects it, in their words. */
@@ -24,8 +25,8 @@ const [HORIZON_MS, DEADLINE_MS] = [1_000, 5_000]
 
 /** What a policy file would need with traffic that is only expected. Throws a CommandError that names file or flag. */
 export async function offlinePlan(file: string, expected: ExpectedTraffic): Promise<Plan> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CommandError(`${file}: ${error.code}`, EXIT.usage)
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw fileFault(file, error)
   })
   const parsed = parsePolicy(basename(file).replace(/\.ya?ml$/, ''), text)
   if (!parsed.ok) throw new CommandError(describeProblems(file, parsed.problems))

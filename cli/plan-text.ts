@@ -20,7 +20,7 @@ export function planLines({ expected, steps, comparisons, cannotDecide, warnings
     ]),
     '',
     ...columns([
-      ['guardrail', 'rolled back at its margin', 'at twice its margin', 'proven'].map((title) =>
+      ['in the last step', 'rolled back at its margin', 'at twice its margin', 'proven'].map((title) =>
         paint('dim', title),
       ),
       ...comparisons.map(({ name, acts, steps }) => {
@@ -40,5 +40,6 @@ export function planLines({ expected, steps, comparisons, cannotDecide, warnings
 
 function needText(need: Need | null | undefined): string {
   if (!need) return 'never'
+  if (need.requests === 0) return 'before it'
   return `${durationText(need.seconds)}, ${need.requests.toLocaleString('en-US')} requests`
 }

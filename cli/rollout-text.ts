@@ -1,5 +1,14 @@
 import { columns, durationText, paint, percentText, since } from './text.ts'
-import type { Mirror, Reading, Rollout, RolloutBrief, RolloutSummary, Split, Traffic } from './views.ts'
+import type {
+  DecisionRow,
+  Mirror,
+  Reading,
+  Rollout,
+  RolloutBrief,
+  RolloutSummary,
+  Split,
+  Traffic,
+} from './views.ts'
 
 const GLYPHS: Record<string, string> = {
   breach: paint('red', '✖ breach'),
@@ -40,12 +49,12 @@ function splitLines({ canary, weightPercent, phase, startedAt, startedBy }: Spli
 export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
   const { serial, canary, stable, policy, weightPercent, counts, waitsFor, readings, measures, mirror } =
     rollout
-  const { startedAt, startedBy } = rollout
+  const { startedAt, startedBy, attempt } = rollout
   const arms = ['stable', 'baseline', 'canary'] as const
   const versionOf = (arm: (typeof arms)[number]) => (arm === 'canary' ? canary : stable).version
   return [
     '',
-    `  ${paint('bold', `rollout ${serial}`)}: ${measures ? `${stable.version} beside itself` : `${canary.version} beside ${stable.version}`}, by policy ${policy.name}, started by ${startedBy} ${since(startedAt, nowMs)} ago`,
+    `  ${paint('bold', `rollout ${serial}`)}: ${measures ? `${stable.version} beside itself` : `${canary.version} beside ${stable.version}`}, by policy ${policy.name}, started by ${startedBy} ${since(startedAt, nowMs)} ago${attempt > 1 ? `, attempt ${attempt}` : ''}`,
     `  ${phaseText(rollout, nowMs)}`,
     ...(waitsFor ? [`  ${paint('dim', 'next:')} ${waitsFor}`] : []),
     '',
@@ -111,6 +120,11 @@ function readingRow({ name, acts, verdict, observed, samples, secondsToDecide, m
   ]
 }
 
+/** Why somebody did something: a person's own words; of the controller, what it found. */
+export function whyOf({ actor, reason, because }: Pick<DecisionRow, 'actor' | 'reason' | 'because'>): string {
+  return actor === 'controller' ? because : reason || because
+}
+
 /** In which phase a rollout is, with its step where it has one. */
 export function phaseText({ phase, steps }: RolloutBrief, nowMs: number): string {
   const { kind, step, weightPercent, reason, actor, until } = phase
@@ -166,5 +180,5 @@ export function weightText({
 }): string {
   return observed === null || Math.abs(observed - configured) < 0.05
     ? percentText(configured)
-    : `${percentText(configured)} (${percentText(observed)} seen)`
+    : `${percentText(configured)} (${percentText(observed)} of the last minute)`
 }

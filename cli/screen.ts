@@ -21,8 +21,8 @@ export function screen(stream: NodeJS.WriteStream, isJson: boolean): Screen {
   stream.write('\x1b[?25l')
   return {
     draw(lines) {
-      // A view that is taller than the terminal would scroll, and could not be drawn over.
-      const fitting = lines().slice(0, Math.max(1, (stream.rows ?? 24) - 1))
+      // A terminal that does not tell its size says 0 rows. A view that is taller than the terminal would scroll, and could not be drawn over.
+      const fitting = lines().slice(0, Math.max(1, (stream.rows || 24) - 1))
       const text = fitting.map((line) => `\x1b[2K${line}\n`).join('')
       stream.write(`${drawn > 0 ? `\x1b[${drawn}A` : ''}\x1b[?7l${text}\x1b[?7h\x1b[J`)
       drawn = fitting.length

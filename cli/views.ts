@@ -40,6 +40,7 @@ export interface Reading {
 
 export interface RolloutBrief {
   readonly serial: number
+  readonly attempt: number
   readonly stable: { readonly version: string }
   readonly canary: { readonly version: string }
   readonly measures: boolean

@@ -5,7 +5,6 @@ import { CommandError } from '../exit-code.ts'
 import { columns, durationText, paint, percentText } from '../text.ts'
 import type { DriftComparison, DriftSeries, DriftView, ModelView } from '../views.ts'
 
-const WORST_FIRST = ['drifted', 'moved', 'steady', 'too-few'] as const
 const COLOURS = { drifted: 'red', moved: 'yellow', steady: 'green', 'too-few': 'dim' } as const
 
 export function driftCommand(program: Command, context: Context): void {
@@ -28,7 +27,7 @@ export function driftCommand(program: Command, context: Context): void {
         `${modelPath(model)}/versions/${encodeURIComponent(of)}/drift`,
       )
       context.print(command, view, () => [
-        `${paint('bold', `${model} ${of}`)}: ${view.workers.counting} of ${view.workers.healthy} workers count`,
+        `${paint('bold', `${model} ${of}`)}: ${view.workers.counting} of ${view.workers.healthy} healthy workers tell what they see`,
         ...comparisonLines('against training', view.training),
         ...comparisonLines('beside the stable version', view.stable),
       ])
@@ -44,15 +43,12 @@ function servedBy({ model, rollout, split, stable }: ModelView): string {
 function comparisonLines(title: string, comparison: DriftComparison): string[] {
   if (!comparison.measured) return ['', `${title}: not measured, ${comparison.because}`]
   const { verdict, series, unmeasured, windowSeconds } = comparison
-  const worstFirst = series.toSorted(
-    (a, b) => WORST_FIRST.indexOf(a.verdict) - WORST_FIRST.indexOf(b.verdict) || (b.psi ?? 0) - (a.psi ?? 0),
-  )
   return [
     '',
-    `${title}: ${verdictText(verdict)}, of the last ${durationText(windowSeconds)}`,
+    `${title}: ${verdictText(verdict)}${verdict === 'too-few' ? ' records yet for a verdict' : `, of the last ${durationText(windowSeconds)}`}`,
     ...columns([
       ['', 'verdict', 'PSI', 'records', 'missing', ''],
-      ...worstFirst.map((one) => [
+      ...series.map((one) => [
         one.kind === 'class' ? `${one.name} (class)` : one.name,
         verdictText(one.verdict),
         one.psi === null ? '' : one.psi.toFixed(3).replace('-0.000', '0.000'),
@@ -65,4 +61,4 @@ function comparisonLines(title: string, comparison: DriftComparison): string[] {
   ]
 }
 
-const verdictText = (verdict: DriftSeries['verdict']) => paint(COLOURS[verdict], verdict)
+const verdictText = (verdict: DriftSeries['verdict']) => paint(COLOURS[verdict], verdict.replace('-', ' '))

@@ -7,6 +7,8 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { modelPath } from '../admin-client.ts'
 import type { Context } from '../context.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
+import { fileFault } from '../file-fault.ts'
+import { whyOf } from '../rollout-text.ts'
 import { columns, paint, percentText } from '../text.ts'
 import type { DecisionRow, FullDecision } from '../views.ts'
 
@@ -98,7 +100,7 @@ async function saved(file: string): Promise<FullDecision> {
   try {
     return JSON.parse(await readFile(file, 'utf8'))
   } catch (error) {
-    throw new CommandError(`${file}: ${(error as Error).message}`, EXIT.usage)
+    throw fileFault(file, error as Error)
   }
 }
 
@@ -121,13 +123,13 @@ function rows(decisions: readonly DecisionRow[]): string[] {
   if (decisions.length === 0) return ['nothing was decided yet']
   return columns([
     ['id', 'when', 'what', 'by', 'canary', 'why'].map((title) => paint('dim', title)),
-    ...decisions.map(({ id, at, kind, actor, reason, because, after }) => [
-      `${id}`,
-      at.replace('T', ' ').slice(0, 19),
-      kindText(kind),
-      actor,
-      percentText(after.weightPercent),
-      reason || because,
+    ...decisions.map((row) => [
+      `${row.id}`,
+      row.at.replace('T', ' ').slice(0, 19),
+      kindText(row.kind),
+      row.actor,
+      percentText(row.after.weightPercent),
+      whyOf(row),
     ]),
   ])
 }
@@ -151,7 +153,7 @@ function decisionLines({
 }: FullDecision): string[] {
   return [
     `${paint('bold', `decision ${id}`)}: ${kindText(kind)} by ${actor} at ${at}`,
-    ...(reason ? [`  reason: ${reason}`] : []),
+    ...(reason && actor !== 'controller' ? [`  reason: ${reason}`] : []),
     `  because: ${because}`,
     `  weight ${percentText(before.weightPercent)} -> ${percentText(after.weightPercent)}, stable ${before.stable ?? '-'} -> ${after.stable ?? '-'}, revision ${before.revision} -> ${after.revision}`,
     ...(proven === null ? [] : [`  ${proven ? 'proven by evidence' : 'not proven'}`]),

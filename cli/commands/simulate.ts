@@ -14,6 +14,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { Context } from '../context.ts'
 import { exactInterval } from '../exact-interval.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
+import { fileFault } from '../file-fault.ts'
 import { foundationsOf } from '../log-references.ts'
 import { type LoggedRequest, readPredictionLog } from '../prediction-log.ts'
 import { columns, durationText, paint, percentText } from '../text.ts'
@@ -125,8 +126,8 @@ function settingsOf(
 }
 
 async function policyOf(file: string): Promise<{ policy: Policy; notes: string[] }> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CommandError(`${file}: ${error.code}`, EXIT.usage)
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw fileFault(file, error)
   })
   const parsed = parsePolicy(basename(file).replace(/\.ya?ml$/, ''), text)
   if (!parsed.ok) throw new CommandError(describeProblems(file, parsed.problems))

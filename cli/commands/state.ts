@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { confirmed } from '../confirm.ts'
 import type { Context } from '../context.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
+import { fileFault } from '../file-fault.ts'
 
 const CONFIG = 'config/gateway.yaml'
 const DEFAULT_STORE = 'sqlite:./data/coalmine.db'
@@ -43,7 +44,7 @@ function storeOf(config: string): string {
   try {
     text = readFileSync(config, 'utf8')
   } catch (error) {
-    throw new CommandError(`${config}: ${(error as NodeJS.ErrnoException).code}`, EXIT.usage)
+    throw fileFault(config, error as Error)
   }
   const written = (parse(text) as { store?: unknown } | null)?.store ?? DEFAULT_STORE
   const path = typeof written === 'string' ? /^sqlite:(.+)$/.exec(written)?.[1] : undefined

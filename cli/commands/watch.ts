@@ -3,7 +3,7 @@ import { type AdminClient, modelPath } from '../admin-client.ts'
 import type { Context } from '../context.ts'
 import { eventsOf } from '../event-stream.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
-import { lastLines, phaseText, trafficLines } from '../rollout-text.ts'
+import { lastLines, phaseText, trafficLines, whyOf } from '../rollout-text.ts'
 import { screen } from '../screen.ts'
 import { paint } from '../text.ts'
 import type { DecisionRow, RolloutSummary, Traffic } from '../views.ts'
@@ -129,6 +129,6 @@ async function summaryOf(client: AdminClient, model: string, serial: number): Pr
   return (await client.read<RolloutSummary>(`${modelPath(model)}/rollouts/${serial}`)).view
 }
 
-function decisionLine({ at, kind, actor, reason, because }: DecisionRow): string {
-  return `${paint('dim', at.slice(11, 19))}  ${kind} by ${actor}: ${reason || because}`
+function decisionLine(row: DecisionRow): string {
+  return `${paint('dim', row.at.slice(11, 19))}  ${row.kind} by ${row.actor}: ${whyOf(row)}`
 }

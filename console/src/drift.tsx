@@ -6,7 +6,6 @@ import type { Drift, DriftComparison, DriftSeries } from './views.ts'
 import { count, DRIFT_VERDICTS, duration, percent } from './words.ts'
 
 const AGAIN_MS = 10_000
-const WORST_FIRST = ['drifted', 'moved', 'steady', 'too-few']
 
 /** How far what a version sees and answers is from its training, and from what stable sees at the same time. */
 export function DriftCards({ model, version }: { model: string; version: string }) {
@@ -42,19 +41,19 @@ function ComparisonCard({
     )
   const { verdict, series, windowSeconds, unmeasured } = comparison
   const { word, tone } = DRIFT_VERDICTS[verdict]
-  const worstFirst = series.toSorted(
-    (a, b) => WORST_FIRST.indexOf(a.verdict) - WORST_FIRST.indexOf(b.verdict) || (b.psi ?? 0) - (a.psi ?? 0),
-  )
   return (
     <section class="card">
       <h2>
         {title} <Chip tone={tone}>{word}</Chip>
       </h2>
       <p class="muted">
-        Of the last {duration(windowSeconds)}. Bars as it was seen, lines as it is {beside}.
+        {verdict === 'too-few'
+          ? 'Too few records for a verdict yet'
+          : `Of the last ${duration(windowSeconds)}`}
+        . Bars as it was seen, lines as it is {beside}.
       </p>
       <div class="grid">
-        {worstFirst.map((one) => (
+        {series.map((one) => (
           <SeriesFigure key={`${one.kind} ${one.name}`} series={one} beside={beside} />
         ))}
       </div>

@@ -136,12 +136,14 @@ describe('an operator at a gateway that runs', () => {
     expect(stdout).toMatch(
       /rollout 1: 1\.1\.0 beside 1\.0\.0, by policy slow[\s\S]*stepping at step 1 of 1 \(20 %\)/,
     )
-    expect((await coalmine('decisions churn')).stdout).toMatch(/rollout-started +operator .*better recall/)
+    const record = (await coalmine('decisions churn')).stdout
+    expect(record).toMatch(/rollout-started +operator .*better recall/)
+    expect(record).toMatch(/begun +controller .*1\.1\.0 is ready and gets 20 %/)
   })
 
   test('a second start is refused with what would work', async () => {
     const again = await coalmine('rollout start churn --canary 1.1.0 --policy slow --reason again')
-    expect(again).toMatchObject({ status: 1, stderr: expect.stringMatching(/^coalmine: .+/) })
+    expect(again).toMatchObject({ status: 1, stderr: expect.stringMatching(/^coalmine: .+: --supersede$/m) })
   })
 
   test('weight pauses, resume goes on, and the reason is in the record', async () => {

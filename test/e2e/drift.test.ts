@@ -116,7 +116,7 @@ test('coalmine drift: the version that is tried, the worst first, with why', asy
     { env: { ...process.env, COALMINE_URL: `http://127.0.0.1:${gateway.ports.admin}` } },
   )
   const lines = stdout.split('\n')
-  expect(lines[0]).toBe('churn 1.2.0: 2 of 2 workers count')
+  expect(lines[0]).toBe('churn 1.2.0: 2 of 2 healthy workers tell what they see')
   expect(stdout).toContain('against training: drifted, of the last 60 min')
   expect(stdout).toMatch(/beside the stable version: drifted[\s\S]* score +drifted /)
   const worst = lines.slice(4, 6).map((line) => line.trim().split(/ +/, 2))

@@ -80,7 +80,8 @@ function Running({
   traffic: Traffic
   charts: Charts | undefined
 }) {
-  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, waitsFor } = rollout
+  const { canary, stable, policy, phase, readings, weightPercent, startedBy, startedAt, waitsFor, attempt } =
+    rollout
   const act = toDo(phase)
   return (
     <>
@@ -88,7 +89,7 @@ function Running({
         <div class="hero-words">
           <p class="kicker">
             <PhaseChip kind={phase.kind} /> rollout {rollout.serial} · policy {policy.name} · started by{' '}
-            {startedBy} {age(startedAt, now.value)} ago
+            {startedBy} {age(startedAt, now.value)} ago{attempt > 1 && ` · attempt ${attempt}`}
           </p>
           <p class="headline">{sentence(winning(rollout, judged(rollout)))}</p>
           {waitsFor && (

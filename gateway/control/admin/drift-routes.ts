@@ -43,7 +43,7 @@ const comparisonSchema = z
         description: 'What was seen in so long: the shortest of 1, 6 and 24 hours that has enough records.',
       }),
       verdict: z.enum(VERDICTS).openapi({ description: 'The worst of the series.' }),
-      series: z.array(seriesSchema),
+      series: z.array(seriesSchema).openapi({ description: 'The worst first.' }),
       unmeasured: z.array(z.object({ name: z.string(), because: z.string() })),
     }),
     z.object({ measured: z.literal(false), because: z.string() }),

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import type { Reference } from '@coalmine/contract/reference.ts'
+import { VERDICTS } from '@coalmine/core/drift/assessment.ts'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { againstStable, againstTraining, type Comparison } from './comparison.ts'
 import { DriftBooks } from './drift-book.ts'
@@ -23,13 +24,19 @@ beforeEach(async () => {
   for (const version of ['1.0.0', '1.1.0']) books.learn(version, folder.digest, manifest, reference)
 })
 
-/** A worker of the version sees records as in training, so many. */
-function sees(version: string, bins: string, records: number, nowMs: number) {
+/** A worker of the version sees records as in training, so many; of one field all in its first bin. */
+function sees(version: string, bins: string, records: number, nowMs: number, strange?: string) {
   const trained = books.trained(bins)
   if (trained === undefined || trained === 'no reference') throw new Error('unknown')
   const { layout } = trained
-  const counts = trained.trained.flatMap(({ shares, missing }) => [
-    ...shares.map((share) => Math.round(share * (1 - missing) * records)),
+  const counts = trained.trained.flatMap(({ shares, missing }, i) => [
+    ...shares.map((share, bin) =>
+      layout.series[i]!.name === strange
+        ? bin === 0
+          ? records
+          : 0
+        : Math.round(share * (1 - missing) * records),
+    ),
     ...[0, Math.round(missing * records), 0],
   ])
   const one = { endpoint: `${version} ${nowMs} ${bins}`, version, bins, layout }
@@ -60,6 +67,20 @@ describe('the time that is looked back at', () => {
     const stable = againstStable(books, of('1.1.0'), of('1.0.0'), START + 4 * HOUR)
     expect(measured(stable)).toMatchObject({ windowMs: 6 * HOUR, verdict: 'steady' })
   })
+})
+
+test('the worst comes first, and of two that are alike the farther', () => {
+  sees('1.1.0', '1.0.0', 1_000, START, 'support_calls')
+  sees('1.0.0', '1.0.0', 1_000, START, 'contract')
+  for (const [first, comparison] of [
+    ['contract', againstTraining(books, of('1.0.0'), START)],
+    ['support_calls', againstStable(books, of('1.1.0'), of('1.0.0'), START)],
+  ] as const) {
+    const { series, verdict } = measured(comparison)
+    const ranks = series.map(({ verdict: one, psi = 0 }) => [VERDICTS.indexOf(one), psi] as const)
+    expect(ranks).toEqual(ranks.toSorted((a, b) => b[0] - a[0] || b[1] - a[1]))
+    expect([verdict, series[0]!.verdict, series[0]!.series.name]).toEqual(['drifted', 'drifted', first])
+  }
 })
 
 describe('what cannot be said is said so', () => {
@@ -116,7 +137,7 @@ test('a field with a shape has as many records as the others', async () => {
     Math.round(records.against),
   ])
   expect(rounded).toEqual([
-    ['pixels', 10, 1257],
     ['label', 10, 1257],
+    ['pixels', 10, 1257],
   ])
 })

@@ -34,6 +34,7 @@ export type Comparison =
       readonly windowMs: number
       /** The worst of the series. */
       readonly verdict: Verdict
+      /** The worst first. */
       readonly series: readonly Compared[]
       readonly unmeasured: readonly Unmeasured[]
     }
@@ -120,13 +121,16 @@ function compared(
         },
       ]
     })
-    found = { windowMs, series: drifts }
+    found = { windowMs, series: drifts.sort(byWorst) }
     const enough = ({ records }: Drift) => Math.min(records.live, records.against) >= ENOUGH_RECORDS
     if (drifts.some(enough)) break
   }
   const worst = Math.max(0, ...found!.series.map(({ verdict }) => VERDICTS.indexOf(verdict)))
   return { measured: true, ...found!, verdict: VERDICTS[worst]!, unmeasured }
 }
+
+const byWorst = (a: Drift, b: Drift) =>
+  VERDICTS.indexOf(b.verdict) - VERDICTS.indexOf(a.verdict) || (b.psi ?? 0) - (a.psi ?? 0)
 
 /** The training rows, by series. */
 export function trainingSamples({ trained, rows }: TrainedVersion): Sample[] {

@@ -6,8 +6,8 @@ test.each([
   [119, '119 s'],
   [120, '2 min'],
   [7_199, '120 min'],
-  [7_200, '2.0 h'],
-  [172_800, '2.0 d'],
+  [7_200, '2 h'],
+  [172_800, '2 d'],
 ])('%i s is %s', (seconds, text) => {
   expect(durationText(seconds)).toBe(text)
 })

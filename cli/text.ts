@@ -11,8 +11,8 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 export function durationText(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
-  if (seconds < 172_800) return `${(seconds / 3600).toFixed(1)} h`
-  return `${(seconds / 86_400).toFixed(1)} d`
+  if (seconds < 172_800) return `${Number((seconds / 3600).toFixed(1))} h`
+  return `${Number((seconds / 86_400).toFixed(1))} d`
 }
 
 export function since(instant: string, nowMs: number): string {

@@ -14,7 +14,7 @@ export async function pageDelays(adminPort: number, model: string, changes: numb
   try {
     const page = await browser.newPage()
     await page.goto(`http://127.0.0.1:${adminPort}/console/#/models/${model}`)
-    await page.locator('.live.live').waitFor()
+    await page.locator('.connection.live').waitFor()
     await page.locator('.share-words').waitFor()
     const delays: number[] = []
     for (let i = 0; i < changes; i++) {

@@ -90,7 +90,7 @@ function NotFound({ what = 'There is nothing at this address.' }: { what?: strin
 function Live() {
   const states = { live: 'Live', connecting: 'Connecting', lost: 'No connection' } as const
   return (
-    <span class={`live ${connection.value}`} role="status">
+    <span class={`connection ${connection.value}`} role="status">
       <i aria-hidden="true" />
       {states[connection.value]}
     </span>

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Refusal } from './api.ts'
 import { decided, news, refresh } from './live.ts'
+import { sentence } from './words.ts'
 
 interface Question {
   title: string
@@ -96,7 +97,7 @@ function Dialog({ title, says, confirm, tone, fields, blocked, act }: Question) 
                 <strong>You may not do that.</strong> {error.message}
               </>
             ) : (
-              error.message
+              sentence(error.message)
             )}
           </div>
         )}

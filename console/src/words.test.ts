@@ -58,7 +58,7 @@ test('what a verdict rests on: what was seen, or how much of its proof is there'
   const proof = (log: number) =>
     ({ ...reading('latency', 'undecided'), promotion: { log, threshold: 4 } }) as Reading
   expect(evidence({ ...proof(1), observed: { value: 0, low: -0.001, high: 0.02 } })).toBe(
-    '0.00 %, surely −0.10 % to +2.00 %',
+    '0.00\u00a0%, surely −0.10\u00a0% to +2.00\u00a0%',
   )
   expect([evidence(proof(1)), evidence(proof(-3)), evidence(proof(9))]).toEqual([
     '25 % of its proof',
@@ -76,6 +76,10 @@ test('durations, differences and names as people read them', () => {
     '3.5 h',
     '2.3 d',
   ])
-  expect([points(0.0123), points(-0.004), points(0.25)]).toEqual(['+1.23 %', '−0.40 %', '+25.0 %'])
+  expect([points(0.0123), points(-0.004), points(0.25)]).toEqual([
+    '+1.23\u00a0%',
+    '−0.40\u00a0%',
+    '+25.0\u00a0%',
+  ])
   expect(title('score_distribution')).toBe('Score distribution')
 })

@@ -1,11 +1,11 @@
 import type { DriftVerdict, Phase, Reading, Rollout, RolloutBrief } from './views.ts'
 
-/** 90 s, 12 min, 3.5 h, 2.0 d. */
+/** 90 s, 12 min, 3.5 h, 2 d. */
 export function duration(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
-  if (seconds < 172_800) return `${(seconds / 3600).toFixed(1)} h`
-  return `${(seconds / 86_400).toFixed(1)} d`
+  if (seconds < 172_800) return `${Number((seconds / 3600).toFixed(1))} h`
+  return `${Number((seconds / 86_400).toFixed(1))} d`
 }
 
 export function age(instant: string, nowMs: number): string {
@@ -16,10 +16,10 @@ export function percent(value: number): string {
   return `${Number(value.toFixed(2))} %`
 }
 
-/** A difference of shares, as people read it. */
+/** A difference of shares, as people read it, on one line. */
 export function points(value: number): string {
   const text = `${Math.abs(value * 100) < 10 ? (value * 100).toFixed(2) : (value * 100).toFixed(1)}`
-  return `${value > 0 ? '+' : ''}${text.replace('-', '−')} ${'%'}`
+  return `${value > 0 ? '+' : ''}${text.replace('-', '−')}\u00a0%`
 }
 
 export function count(value: number): string {

@@ -35,7 +35,7 @@ const origin = () => `http://127.0.0.1:${stage.gateway.ports.admin}`
 
 async function open(hash = '', on: Page = page): Promise<void> {
   await on.goto(`${origin()}/console/${hash}`)
-  await on.locator('.live.live').waitFor()
+  await on.locator('.connection.live').waitFor()
 }
 
 async function answer(reason: string, on: Page = page): Promise<void> {
@@ -101,6 +101,9 @@ test('at first: what is served, that nothing is tried, and nothing to mend', asy
   expect(await page.locator('.card.model').innerText()).toMatch(
     /Steady[\s\S]*1\.0\.0 100 %[\s\S]*3 of 3 endpoints healthy/,
   )
+  const loaded =
+    "performance.getEntriesByType('resource').reduce((sum, { transferSize }) => sum + transferSize, 0)"
+  expect(await page.evaluate(loaded)).toBeLessThan(300_000)
   expect(await barriersOf(page)).toEqual([])
 })
 
@@ -218,7 +221,7 @@ describe('while a rollout runs', () => {
     await page.getByText('Somebody else was faster.').waitFor()
     expect(await barriersOf(page)).toEqual([])
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await page.getByText('Why it stands a test').waitFor()
+    await page.getByText('Why it stands A test.').waitFor()
     expect((await stage.gateway.model()).rollout.weightPercent.canary.configured).toBe(20)
     await act('Resume', 'go on')
     await until(async () => (await stage.gateway.model()).rollout.phase.kind === 'stepping')
@@ -249,7 +252,7 @@ describe('while a rollout runs', () => {
     process.kill(control!, 'SIGKILL')
     await page.locator('.banner').waitFor()
     expect(await page.locator('.headline').innerText()).not.toBe('')
-    await page.locator('.live.live').waitFor({ timeout: 60_000 })
+    await page.locator('.connection.live').waitFor({ timeout: 60_000 })
     await page.locator('.banner').waitFor({ state: 'detached' })
   })
 

@@ -46,7 +46,7 @@ async function shoot(name: string, hash: string, prepare: (page: Page) => Promis
       const page = await context.newPage()
       await page.goto(at(hash))
       await page.locator('h1, dialog').first().waitFor()
-      await page.locator('.live.live').waitFor()
+      await page.locator('.connection.live').waitFor()
       await prepare(page)
       await page.screenshot({ path: join(FOLDER, `${name}-${size}-${colorScheme}.png`), fullPage: true })
       await context.close()

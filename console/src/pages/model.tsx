@@ -92,14 +92,14 @@ function Running({
             {startedBy} {age(startedAt, now.value)} ago{attempt > 1 && ` · attempt ${attempt}`}
           </p>
           <p class="headline">{sentence(winning(rollout, judged(rollout)))}</p>
-          {waitsFor && (
+          {waitsFor && !phase.reason && (
             <p class="next">
               <b>Next</b> {sentence(waitsFor)} {afterwards(rollout)}
             </p>
           )}
           {phase.reason && (
             <p class="next">
-              <b>Why it stands</b> {phase.reason}
+              <b>Why it stands</b> {sentence(phase.reason)}
             </p>
           )}
           {act && (

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { extname, join, normalize, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Env, Hono } from 'hono'
+import { compress } from 'hono/compress'
 
 /** Where `npm run build -w console` leaves the page. */
 const BUILT = fileURLToPath(new URL('../../../console/dist', import.meta.url))
@@ -22,6 +23,8 @@ const POLICY =
 export function consoleFiles<E extends Env>(app: Hono<E>, folder: string = BUILT): void {
   app.get('/', (c) => c.redirect('/console/'))
   app.get('/console', (c) => c.redirect('/console/'))
+  // A third of its size: the first load is often over a phone.
+  app.use('/console/assets/*', compress())
   app.get('/console/*', async (c) => {
     const name = decodeURIComponent(c.req.path.slice('/console/'.length)) || 'index.html'
     const file = normalize(join(folder, name))

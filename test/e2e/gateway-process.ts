@@ -41,6 +41,9 @@ export interface Settings {
 /** A machine with other work makes every event loop late, and the gateway would rightly refuse predictions for that. */
 const NEVER_LATE = '{ loopDelay: 10s, loopUse: 100% }'
 
+/** Of a model: a busy machine makes a worker slow, and who waits for it by then would rightly be refused. */
+export const PATIENT = 'queue: { maxWait: 2s }'
+
 /** Why no gateway can have a disk of its own here; undefined where it can. */
 export function noOwnDisk(): string | undefined {
   const { status, stderr, error } = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'])

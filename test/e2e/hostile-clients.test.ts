@@ -3,7 +3,7 @@ import { seededRandom } from '@coalmine/core/routing/random.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seedBytes } from '../../bench/decisions/sample.ts'
 import { raw } from '../../gateway/testing/raw-client.ts'
-import { CUSTOMER, Gateway, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, PATIENT, until } from './gateway-process.ts'
 import { startLoad, troubles } from './rollout-load.ts'
 
 const SEED = process.env.SEED ?? `${Date.now()}`
@@ -39,7 +39,7 @@ const CONNECTED = /coalmine_connections/
 beforeAll(async () => {
   console.log(`seed ${SEED}`)
   gateway = await Gateway.start({
-    models: `  churn: { initial: 1.0.0, runtime: process }
+    models: `  churn: { initial: 1.0.0, runtime: process, resilience: { ${PATIENT} } }
 listener: { connections: ${CONNECTIONS}, headersTimeout: ${HEADERS_TIMEOUT_S}s, requestTimeout: 4s, keepAliveTimeout: 4s, writeTimeout: 4s }`,
   })
   pids = gateway.children('data/main.ts')

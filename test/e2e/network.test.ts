@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startToxicServer, type ToxicServer } from '../faults/toxics/server.ts'
-import { freePorts, Gateway, ROOT, until } from './gateway-process.ts'
+import { freePorts, Gateway, PATIENT, ROOT, until } from './gateway-process.ts'
 import { startLoad, troubles } from './rollout-load.ts'
 
 /** The network between the gateway and one of two workers, by toxiproxy's HTTP API; the link goes over it too. */
@@ -44,7 +44,7 @@ beforeAll(async () => {
     models: `  churn:
     initial: 1.0.0
     runtime: { static: { 1.0.0: ['http://127.0.0.1:${between}', 'http://127.0.0.1:${beside}'] } }
-    resilience: { firstAttempt: 1s, retries: { budget: 50%, atLeast: 20 } }`,
+    resilience: { firstAttempt: 1s, retries: { budget: 50%, atLeast: 20 }, ${PATIENT} }`,
   })
   await until(isHealthy)
 })

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CUSTOMER, Gateway, json, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, json, PATIENT, until } from './gateway-process.ts'
 
 const models = (weight: number | string) => `  churn:
     initial: 1.0.0
@@ -8,7 +8,8 @@ const models = (weight: number | string) => `  churn:
     policy: none
     weight: ${weight}
     sessionAffinity: { header: x-user-id }
-    runtime: process`
+    runtime: process
+    resilience: { ${PATIENT} }`
 
 /**
  * A steady stream of predictions over as many kept-alive connections as callers, as through a balancer: when

@@ -248,14 +248,19 @@ describe('panic', () => {
     Array.from({ length: size }, (_, i) => given(`${i}`, i < healthy ? {} : { healthy: false, ...more }))
 
   test('asks those that control hears nothing from where fewer than half are left, if it may', () => {
-    const { chosen } = pool(health(1, 3, { silent: true }))
+    const { all, chosen } = pool(health(1, 3, { silent: true }))
     expect(chosen()).toEqual(['0'])
+    expect(all.panics).toBe(0)
     expect(chosen({ panic: true })).toEqual(['0', '1', '2'])
+    // Each choice is counted.
+    expect(all.panics).toBe(200)
     expect(pool(health(1, 2, { silent: true })).chosen({ panic: true })).toEqual(['0'])
   })
 
   test('asks nobody that is known to be gone, or that was never verified', () => {
-    expect(pool(health(1, 3)).chosen({ panic: true })).toEqual(['0'])
+    const { all, chosen } = pool(health(1, 3))
+    expect(chosen({ panic: true })).toEqual(['0'])
+    expect(all.panics).toBe(0)
     expect(pool(health(0, 3)).chosen({ panic: true })).toEqual([undefined])
   })
 

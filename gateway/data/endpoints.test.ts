@@ -215,15 +215,34 @@ describe('a choice between two', () => {
     for (let i = 0; i < 60; i++) {
       nowMs += 1_000
       ended('a', 'ok', 5)
+      ended('b', 'ok', 10)
     }
     expect(choose()).toBe('a')
+  })
+
+  test('asks one that was slow once again in time, although nobody asks it meanwhile', () => {
+    const { all, ended } = pool([given('a'), given('b')])
+    for (const id of ['a', 'b']) ended(id, 'ok', 10)
+    ended('a', 'ok', 1_000)
+    const asked = new Set<string>()
+    for (let i = 0; i < 600; i++) {
+      nowMs += 100
+      const { id } = all.choose('1.0.0', nowMs, 0)!
+      asked.add(id)
+      ended(id, 'ok', 10)
+    }
+    expect([...asked].sort()).toEqual(['a', 'b'])
   })
 
   test('does not take quick failures for speed', () => {
     const { all, ended } = pool([given('a'), given('b')])
     ended('a', 'ok', 10)
     ended('b', 'ok', 9)
-    for (let i = 0; i < 4; i++) ended('a', 'failed', 0.1)
+    for (let i = 0; i < 4; i++) {
+      nowMs += 60_000
+      ended('a', 'failed', 0.1)
+      ended('b', 'ok', 9)
+    }
     expect(all.choose('1.0.0', nowMs, 0)?.id).toBe('b')
   })
 

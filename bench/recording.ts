@@ -121,7 +121,7 @@ function recordingCost(seconds: number): { readonly ns: number; readonly bytes: 
       epochOffsetMs: 1e12,
       random: draw,
       send: () => {},
-      lost: { unrecorded: 0, dropped: 0 },
+      lost: { unrecorded: 0, dropped: 0, stalledSeconds: 0 },
     },
     0,
   )

@@ -50,13 +50,17 @@ const flushed = <T>(counts: fc.Arbitrary<T>) =>
   fc.record({
     through: fc.integer({ min: -10, max: 2 ** 32 }),
     windows: fc.array(
-      fc.record({
-        second: fc.integer({ min: 0, max: 2 ** 32 }),
-        strata: fc.array(
-          fc.record({ stratum, arms: fc.record({ stable: counts, baseline: counts, canary: counts }) }),
-          { maxLength: 2 },
-        ),
-      }),
+      fc.record(
+        {
+          second: fc.integer({ min: 0, max: 2 ** 32 }),
+          stalled: fc.constant<true>(true),
+          strata: fc.array(
+            fc.record({ stratum, arms: fc.record({ stable: counts, baseline: counts, canary: counts }) }),
+            { maxLength: 2 },
+          ),
+        },
+        { requiredKeys: ['second', 'strata'] },
+      ),
       { maxLength: 3 },
     ),
   })
@@ -130,6 +134,11 @@ test.each<[string, unknown, string]>([
     'a second that is none',
     { final: { through: 1, windows: [{ second: 1.5, strata: [] }] } },
     'flush.final.windows[0].second: expected a whole number, got 1.5',
+  ],
+  [
+    'a mark that is none',
+    { final: { through: 1, windows: [{ second: 1, strata: [], stalled: false }] } },
+    'flush.final.windows[0].stalled: expected true, or nothing, got false',
   ],
   [
     'more errors than requests',

@@ -23,6 +23,7 @@ interface PackedGroup {
 interface PackedWindow {
   readonly second: number
   readonly strata: readonly PackedCell[]
+  readonly stalled?: true
 }
 
 interface PackedCell {
@@ -69,8 +70,9 @@ function packGroup<G extends Group>(group: G, { through, windows }: Flushed<G>):
   const pack = PACK[group]
   return {
     through,
-    windows: windows.map(({ second, strata }) => ({
+    windows: windows.map(({ second, strata, stalled }) => ({
       second,
+      ...(stalled && { stalled }),
       strata: strata.map(({ stratum, arms }) => ({
         stratum: [stratum.stable, stratum.baseline, stratum.canary],
         arms: [pack(arms.stable), pack(arms.baseline), pack(arms.canary)],
@@ -105,9 +107,11 @@ function unpackGroup<G extends Group>(group: G, packed: unknown, at: string): Fl
 }
 
 function unpackWindow<G extends Group>(group: G, packed: unknown, at: string): Window<G> {
-  const { second, strata } = object(packed, at)
+  const { second, strata, stalled } = object(packed, at)
+  if (stalled !== undefined && stalled !== true) throw fault(`${at}.stalled`, 'true, or nothing', stalled)
   return {
     second: whole(second, `${at}.second`, Number.MIN_SAFE_INTEGER),
+    ...(stalled && { stalled }),
     strata: list(strata, `${at}.strata`).map((cell, i) => unpackCell(group, cell, `${at}.strata[${i}]`)),
   }
 }

@@ -3,8 +3,8 @@ export interface Snapshot {
   arms: ArmCounts[]
   responses: { model: string; version: string; code: string; count: number }[]
   unrouted: { reason: string; count: number }[]
-  /** What the recordings of rollouts could not keep, by model. */
-  recordings: { model: string; unrecorded: number; dropped: number }[]
+  /** What the recordings of rollouts could not keep, and the seconds that they marked, by model. */
+  recordings: { model: string; unrecorded: number; dropped: number; stalledSeconds: number }[]
   /** Truths that clients sent, by what became of them. */
   feedback: { model: string; result: string; count: number }[]
   /** What the truths said of the answers. */
@@ -14,6 +14,8 @@ export interface Snapshot {
   endpoints: EndpointCounts[]
   /** Of those versions alone that have an endpoint now. */
   secondAttempts: SecondAttemptCounts[]
+  /** Choices of an endpoint that ignored health, as too few were left; by model. */
+  panics: { model: string; count: number }[]
   explanations: ExplanationCounts[]
   mirrored: MirrorCounts[]
   /** Of those that are configured now. */

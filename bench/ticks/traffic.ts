@@ -75,7 +75,7 @@ export class ModelTraffic {
           epochOffsetMs: 0,
           random: this.#draw,
           send: (message) => this.#sent.push(message),
-          lost: { unrecorded: 0, dropped: 0 },
+          lost: { unrecorded: 0, dropped: 0, stalledSeconds: 0 },
         },
         nowMs,
       )

@@ -75,6 +75,8 @@ export interface Window<G extends Group = Group> {
   /** Whole seconds since the epoch, by assignment. */
   readonly second: number
   readonly strata: readonly StratumCell<G>[]
+  /** A process that counted stood still while some of its requests, of whichever arm, were open. */
+  readonly stalled?: true
 }
 
 /** What a tick brings: the windows that were released since the last one, in order. */
@@ -149,15 +151,20 @@ export function stratumKey({ canary, baseline }: Stratum): string {
   return `${canary}/${baseline}`
 }
 
-/** The windows of several processes as one sequence: each second once, each stratum once in it. */
+/**
+ * The windows of several processes as one sequence: each second once, each stratum once in it. A second in which one of
+ * them stood still is marked as a whole.
+ */
 export function mergeWindows<G extends Group>(
   group: G,
   shards: readonly (readonly Window<G>[])[],
 ): Window<G>[] {
   const seconds = new Map<number, Map<string, StratumCell<G>>>()
-  for (const { second, strata } of shards.flat()) {
+  const stalls = new Set<number>()
+  for (const { second, strata, stalled } of shards.flat()) {
     const cells = seconds.get(second) ?? new Map<string, StratumCell<G>>()
     seconds.set(second, cells)
+    if (stalled) stalls.add(second)
     for (const cell of strata) {
       const key = stratumKey(cell.stratum)
       const other = cells.get(key)
@@ -172,6 +179,7 @@ export function mergeWindows<G extends Group>(
       strata: [...cells.values()].sort(
         (a, b) => a.stratum.canary - b.stratum.canary || a.stratum.baseline - b.stratum.baseline,
       ),
+      ...(stalls.has(second) && { stalled: true }),
     }))
 }
 

@@ -24,7 +24,7 @@ import type { References } from './references.ts'
 import { restartShare, restartTick } from './restart-mixture.ts'
 import { MISMATCH_LOG_E, sampleRatioBets } from './sample-ratio.ts'
 import { type Tally, tallied } from './tally.ts'
-import { windowed } from './window.ts'
+import { windowed, withoutGain } from './window.ts'
 
 /**
  * Everything that a rollout has learned from its requests. Immutable: `observe` makes the next one. Closed strata keep
@@ -196,7 +196,7 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
   ]
 
   function count<G extends Group>(group: G, window: Window<G>): void {
-    const { second, strata } = window
+    const { second, strata, stalled } = window
     if (!(second > cursor[group]))
       throw new RangeError(
         `second ${second} of ${group} counts was counted before; the last was ${cursor[group]}`,
@@ -210,11 +210,13 @@ function openLedger(policy: StatisticalPolicy, before: Evidence) {
     for (const { test, at, size, gate, latency } of plan.tests[group]) {
       // While a step warms up, latency protects and does not prove; while the canary is cold, neither.
       if (latency && (!latencyCounts || (gate && learning !== undefined))) continue
-      const out = test.windowed ? windowFactors : factors
-      if (test.windowed) out.fill(0, at, at + size)
+      const bySecond = test.windowed || stalled
+      const out = bySecond ? windowFactors : factors
+      if (bySecond) out.fill(0, at, at + size)
       for (const feed of feeds) addLogFactors(test.bets, test.read(feed as never, cells), cells, out, at)
-      if (!test.windowed) continue
+      if (!bySecond) continue
       windowed(windowFactors, at, at + size)
+      if (stalled && latency) withoutGain(windowFactors, at, at + size)
       for (let i = at; i < at + size; i++) factors[i]! += windowFactors[i]!
     }
     tally = tallied(tally, group, strata)

@@ -83,6 +83,8 @@ export class Recorder {
   unrecorded = 0
   /** Outcomes that came twice, or after their window was closed. */
   dropped = 0
+  /** Seconds whose early counts were marked: the process stood still. */
+  stalledSeconds = 0
 
   readonly #shape: RecorderShape
   readonly #knots: number
@@ -96,12 +98,16 @@ export class Recorder {
   readonly #settled: Uint32Array
   readonly #generation: Uint8Array
   readonly #due: Uint8Array
+  /** 1 where the process stood still while the cell was open. */
+  readonly #stalled: Uint8Array
   readonly #second: Float64Array
   readonly #strata: Stratum[]
 
   #cell: number
   #stratum: Stratum | undefined
   #endMs = 0
+  /** The last second in which the process stood still. */
+  #stalledThrough = Number.NEGATIVE_INFINITY
 
   constructor(shape: RecorderShape) {
     const { horizonMs, deadlineMs, scores, knots, classes } = shape
@@ -120,6 +126,7 @@ export class Recorder {
     this.#settled = new Uint32Array((cells * (CELL_REQUESTS + 1)) / 32)
     this.#generation = new Uint8Array(cells)
     this.#due = new Uint8Array(cells)
+    this.#stalled = new Uint8Array(cells)
     this.#second = new Float64Array(cells)
     this.#strata = []
     this.#cell = cells
@@ -188,10 +195,20 @@ export class Recorder {
     this.#counts[at + CUT + latencyBin(elapsedMs)]!++
   }
 
+  /**
+   * The process stood still until now: whatever is open was held up by it, and what comes in this second comes in a
+   * crowd. Marks seconds, and never an arm. To be told before `drain`, so that none closes without its mark.
+   */
+  stall(nowMs: number): void {
+    this.#stalledThrough = Math.floor(nowMs / 1000)
+    for (let cell = 0; cell < this.#cells; cell++) if (this.#due[cell] !== 0) this.#stalled[cell] = 1
+  }
+
   /** Closes every window that is old enough: early at its end + horizon, final at its end + deadline. */
   drain(nowMs: number): { readonly early: Flushed<'early'>; readonly final: Flushed<'final'> } {
     const early = this.#close('early', EARLY_DUE, nowMs - this.#shape.horizonMs, (at) => this.#early(at))
     const final = this.#close('final', FINAL_DUE, nowMs - this.#shape.deadlineMs, (at) => this.#final(at))
+    for (const { stalled } of early.windows) if (stalled) this.stalledSeconds++
     for (let cell = 0; cell < this.#cells; cell++)
       if (this.#used[cell]! > 0 && this.#due[cell] === 0) this.#free(cell)
     return { early, final }
@@ -232,6 +249,7 @@ export class Recorder {
     this.#cell = free
     if (free === this.#cells) return
     this.#due[free] = EARLY_DUE | FINAL_DUE
+    this.#stalled[free] = second <= this.#stalledThrough ? 1 : 0
     this.#second[free] = second
     this.#strata[free] = stratum
   }
@@ -251,7 +269,8 @@ export class Recorder {
         countsAt((cell * ARMS.length + arm) * this.#stride),
       ) as [GroupCounts[G], GroupCounts[G], GroupCounts[G]]
       const counted: StratumCell<G> = { stratum: this.#strata[cell]!, arms: { stable, baseline, canary } }
-      closed.push({ second: this.#second[cell]!, strata: [counted] })
+      const mark = this.#stalled[cell] === 1 && ({ stalled: true } as const)
+      closed.push({ second: this.#second[cell]!, strata: [counted], ...mark })
     }
     return { through, windows: mergeWindows(group, [closed]) }
   }

@@ -17,3 +17,11 @@ export function windowLogFactor(logFactor: number): number {
 export function windowed(logFactors: Float64Array, from = 0, to: number = logFactors.length): void {
   for (let g = from; g < to; g++) logFactors[g] = windowLogFactor(logFactors[g]!)
 }
+
+/**
+ * Every bet of a window that is worth nothing as a witness wins nothing, in place. A factor of at most 1 is at most what
+ * it was, so what was proved stays, however the windows were chosen: also if a version has a part in the choice.
+ */
+export function withoutGain(logFactors: Float64Array, from: number, to: number): void {
+  for (let g = from; g < to; g++) logFactors[g] = Math.min(0, logFactors[g]!)
+}

@@ -92,12 +92,13 @@ const fleet: Dashboard = {
           },
         }),
         wide({
-          title: 'Ejections and second attempts',
+          title: 'Ejections, panics and second attempts',
           description:
-            'Endpoints left out for their failures; attempts made again elsewhere, and those that the budget refused.',
+            'Endpoints left out for their failures; choices that ignored health, as too few were healthy; attempts made again elsewhere, and those that the budget refused.',
           unit: 'reqps',
           queries: {
             'ejections {{model}}': `sum by (model) (rate(coalmine_endpoint_ejections_total${RATE}))`,
+            'panics {{model}}': `sum by (model) (rate(coalmine_endpoint_panics_total${RATE}))`,
             '{{model}} {{outcome}}': `sum by (model, outcome) (rate(coalmine_second_attempts_total${RATE}))`,
           },
         }),

@@ -24,8 +24,16 @@ const attempts = [{ model: 'churn', version: '1.0.0', made: 3, refused: 2 }]
 test('what the processes of a gateway count adds up', () => {
   const fleet = new FleetCounts()
   for (const name of ['one', 'two', 'three'])
-    fleet.update(name, snapshot([busy, { endpoint: 'b' }], { shed: 7 }, { secondAttempts: attempts }), 0)
-  const { endpoints, secondAttempts, process } = fleet.total(0)
+    fleet.update(
+      name,
+      snapshot(
+        [busy, { endpoint: 'b' }],
+        { shed: 7 },
+        { secondAttempts: attempts, panics: [{ model: 'churn', count: 2 }] },
+      ),
+      0,
+    )
+  const { endpoints, secondAttempts, panics, process } = fleet.total(0)
   expect(endpoints).toEqual([
     {
       ...IDLE,
@@ -34,6 +42,7 @@ test('what the processes of a gateway count adds up', () => {
     { ...IDLE, endpoint: 'b' },
   ])
   expect(secondAttempts).toEqual([{ model: 'churn', version: '1.0.0', made: 9, refused: 6 }])
+  expect(panics).toEqual([{ model: 'churn', count: 6 }])
   expect(process.shed).toBe(21)
 })
 

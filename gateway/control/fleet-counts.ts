@@ -91,7 +91,12 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
     recordings: sumBy(
       snapshots.flatMap((s) => s.recordings),
       (r) => r.model,
-      (a, b) => ({ ...a, unrecorded: a.unrecorded + b.unrecorded, dropped: a.dropped + b.dropped }),
+      (a, b) => ({
+        ...a,
+        unrecorded: a.unrecorded + b.unrecorded,
+        dropped: a.dropped + b.dropped,
+        stalledSeconds: a.stalledSeconds + b.stalledSeconds,
+      }),
     ),
     feedback: sumBy(
       snapshots.flatMap((s) => s.feedback),
@@ -113,6 +118,11 @@ export function addSnapshots(snapshots: readonly Snapshot[]): Snapshot {
       snapshots.flatMap((s) => s.secondAttempts),
       versionKey,
       (a, b) => ({ ...a, made: a.made + b.made, refused: a.refused + b.refused }),
+    ),
+    panics: sumBy(
+      snapshots.flatMap((s) => s.panics),
+      ({ model }) => model,
+      (a, b) => ({ ...a, count: a.count + b.count }),
     ),
     explanations: sumBy(
       snapshots.flatMap((s) => s.explanations),

@@ -18,6 +18,7 @@ const endpoints = (some: EndpointCounts[]) =>
       ...addSnapshots([]),
       endpoints: some,
       secondAttempts: [{ model: 'churn', version: '1.0.0', made: 3, refused: 2 }],
+      panics: [{ model: 'churn', count: 7 }],
     }),
     new Registry(),
   )
@@ -36,6 +37,7 @@ test('every endpoint has its series', async () => {
     `coalmine_endpoint_link_dead_calls_total{${labels}} 1`,
     'coalmine_second_attempts_total{model="churn",version="1.0.0",outcome="made"} 3',
     'coalmine_second_attempts_total{model="churn",version="1.0.0",outcome="refused"} 2',
+    'coalmine_endpoint_panics_total{model="churn"} 7',
   ])
     expect(text).toContain(`${line}\n`)
 })

@@ -8,7 +8,7 @@ const ENDPOINTS_MAX = 64
 const OTHER = 'other'
 
 /** What requests find out about endpoints, and second attempts. */
-export function endpointMetrics({ endpoints, secondAttempts }: Snapshot): MetricFamily[] {
+export function endpointMetrics({ endpoints, secondAttempts, panics }: Snapshot): MetricFamily[] {
   const shown = [...Map.groupBy(endpoints, ({ model }) => model).values()].flatMap(bounded)
   const series = (value: (one: EndpointCounts) => number) =>
     shown.map((one) => ({
@@ -63,6 +63,11 @@ export function endpointMetrics({ endpoints, secondAttempts }: Snapshot): Metric
         { value: made, labels: { model, version, outcome: 'made' } },
         { value: refused, labels: { model, version, outcome: 'refused' } },
       ]),
+    ),
+    counter(
+      'coalmine_endpoint_panics_total',
+      'Choices among the endpoints of the stable version that ignored health, as too few were healthy.',
+      panics.map(({ model, count }) => ({ value: count, labels: { model } })),
     ),
   ]
 }

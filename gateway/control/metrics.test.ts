@@ -76,7 +76,9 @@ test('the exposition has counters, cumulative buckets and weights', async () => 
 })
 
 test('what recordings lost adds up over processes, beside what control could not use', async () => {
-  const losing = recorded((r) => Object.assign(r.losses('churn'), { unrecorded: 3, dropped: 1 }))
+  const losing = recorded((r) =>
+    Object.assign(r.losses('churn'), { unrecorded: 3, dropped: 1, stalledSeconds: 2 }),
+  )
   const fleet = new FleetCounts()
   fleet.update('a', losing, 0)
   fleet.update('b', losing, 0)
@@ -91,6 +93,7 @@ test('what recordings lost adds up over processes, beside what control could not
     ['given-up', 5],
   ])
     expect(text).toContain(`coalmine_evidence_dropped_total{model="churn",why="${why}"} ${value}\n`)
+  expect(text).toContain('coalmine_evidence_stalled_seconds_total{model="churn"} 4\n')
 })
 
 test('a latency is counted under the smallest bound that holds it', () => {

@@ -142,5 +142,10 @@ export function lossMetrics({ recordings }: Snapshot, intakes: readonly IntakeLo
         ]),
       ],
     ),
+    counter(
+      'coalmine_evidence_stalled_seconds_total',
+      'Seconds of evidence in which a data process stood still: their latencies accuse and acquit no version.',
+      recordings.map(({ model, stalledSeconds }) => ({ value: stalledSeconds, labels: { model } })),
+    ),
   ]
 }

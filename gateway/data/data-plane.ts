@@ -138,10 +138,13 @@ export class DataPlane {
     return Math.round(monotonicMs + (this.#epochOffsetMs ?? Date.now() - this.nowMs()))
   }
 
-  /** Sends what the rollouts' recordings have closed, and the truths that came. */
-  flush(): void {
+  /**
+   * Sends what the rollouts' recordings have closed, and the truths that came.
+   * @param stalled the process stood still until now
+   */
+  flush(stalled = false): void {
     this.feedback.flush()
-    for (const running of this.#running.values()) running.flush(this.nowMs())
+    for (const running of this.#running.values()) running.flush(this.nowMs(), stalled)
   }
 
   /** There is too much to do for what is not asked for: no second attempts. */
@@ -162,6 +165,7 @@ export class DataPlane {
       ...this.feedback.snapshot(),
       endpoints: all.flatMap(([model, endpoints]) => endpointCounts(model, endpoints, this.nowMs())),
       secondAttempts: all.flatMap(([model, endpoints]) => secondAttemptCounts(model, endpoints)),
+      panics: all.map(([model, { panics }]) => ({ model, count: panics })),
       clients: this.clients?.counts() ?? [],
       predictionLog: { ...this.predictionLog.counts },
       spans: this.tracer ? { ...this.tracer.queue.counts } : NO_SPANS,

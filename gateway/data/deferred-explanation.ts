@@ -41,10 +41,7 @@ export function fetchExplanation(
   if (entered === undefined) return
   const { route } = entered
   const found = whereOf(plane, route, id)
-  if (found.kind === 'refused') {
-    entered.ended()
-    return entered.refuse(found.status, 'explanation', found.error)
-  }
+  if (found.kind === 'refused') return entered.refuse(found.status, 'explanation', found.error)
   const { served, upstream, job } = found
   new ExplainAttempt({
     ...{ plane, exchange, entered, served, body: null },

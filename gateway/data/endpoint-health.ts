@@ -59,8 +59,8 @@ export class EndpointHealth {
   }
 
   /** What one request more would cost there; less is better. */
-  cost(inFlight: number): number {
-    return (this.#latency.ms || UNKNOWN_MS) * (inFlight + 1)
+  cost(inFlight: number, nowMs: number): number {
+    return (this.#latency.at(nowMs) || UNKNOWN_MS) * (inFlight + 1)
   }
 
   began(): void {
@@ -86,7 +86,7 @@ export class EndpointHealth {
         return
       case 'failed':
         // A failure may be quick: that it took little time must not draw requests to it.
-        if (ms > 0) this.#latency.observe(Math.max(ms, this.cost(0)), nowMs)
+        if (ms > 0) this.#latency.observe(Math.max(ms, this.#latency.ms || UNKNOWN_MS), nowMs)
         this.ejection.failed(nowMs, random / 2 ** 32, mayEject)
         return
       default:

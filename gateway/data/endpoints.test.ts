@@ -215,15 +215,34 @@ describe('a choice between two', () => {
     for (let i = 0; i < 60; i++) {
       nowMs += 1_000
       ended('a', 'ok', 5)
+      ended('b', 'ok', 10)
     }
     expect(choose()).toBe('a')
+  })
+
+  test('asks one that was slow once again in time, although nobody asks it meanwhile', () => {
+    const { all, ended } = pool([given('a'), given('b')])
+    for (const id of ['a', 'b']) ended(id, 'ok', 10)
+    ended('a', 'ok', 1_000)
+    const asked = new Set<string>()
+    for (let i = 0; i < 600; i++) {
+      nowMs += 100
+      const { id } = all.choose('1.0.0', nowMs, 0)!
+      asked.add(id)
+      ended(id, 'ok', 10)
+    }
+    expect([...asked].sort()).toEqual(['a', 'b'])
   })
 
   test('does not take quick failures for speed', () => {
     const { all, ended } = pool([given('a'), given('b')])
     ended('a', 'ok', 10)
     ended('b', 'ok', 9)
-    for (let i = 0; i < 4; i++) ended('a', 'failed', 0.1)
+    for (let i = 0; i < 4; i++) {
+      nowMs += 60_000
+      ended('a', 'failed', 0.1)
+      ended('b', 'ok', 9)
+    }
     expect(all.choose('1.0.0', nowMs, 0)?.id).toBe('b')
   })
 
@@ -248,14 +267,19 @@ describe('panic', () => {
     Array.from({ length: size }, (_, i) => given(`${i}`, i < healthy ? {} : { healthy: false, ...more }))
 
   test('asks those that control hears nothing from where fewer than half are left, if it may', () => {
-    const { chosen } = pool(health(1, 3, { silent: true }))
+    const { all, chosen } = pool(health(1, 3, { silent: true }))
     expect(chosen()).toEqual(['0'])
+    expect(all.panics).toBe(0)
     expect(chosen({ panic: true })).toEqual(['0', '1', '2'])
+    // Each choice is counted.
+    expect(all.panics).toBe(200)
     expect(pool(health(1, 2, { silent: true })).chosen({ panic: true })).toEqual(['0'])
   })
 
   test('asks nobody that is known to be gone, or that was never verified', () => {
-    expect(pool(health(1, 3)).chosen({ panic: true })).toEqual(['0'])
+    const { all, chosen } = pool(health(1, 3))
+    expect(chosen({ panic: true })).toEqual(['0'])
+    expect(all.panics).toBe(0)
     expect(pool(health(0, 3)).chosen({ panic: true })).toEqual([undefined])
   })
 

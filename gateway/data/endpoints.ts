@@ -176,5 +176,5 @@ function better<C extends Candidate>(a: C, b: C, nowMs: number, random: number):
     if (((random >>> 8) & 0xffff) / 0x10000 >= Math.min(shareA, shareB)) return other
     return slow
   }
-  return b.health.cost(b.inFlight) < a.health.cost(a.inFlight) ? b : a
+  return b.health.cost(b.inFlight, nowMs) < a.health.cost(a.inFlight, nowMs) ? b : a
 }

@@ -42,7 +42,8 @@ export class ExplainAttempt {
   }
 
   start(): void {
-    const { exchange, entered, choose } = this.#question
+    const { plane, exchange, entered, choose } = this.#question
+    plane.recorder.explanations.inFlight++
     const late = { status: 504, error: `no answer within ${entered.timeoutMs} ms` }
     this.#timer = setTimeout(() => this.#answer(late), this.#remainingMs())
     exchange.onGone(() => this.#settle(499))
@@ -84,7 +85,7 @@ export class ExplainAttempt {
     this.#call?.cancel()
     const { plane, entered, record } = this.#question
     record(status, plane.nowMs() - entered.startMs)
-    entered.ended()
+    plane.recorder.explanations.inFlight--
   }
 
   #remainingMs(): number {

@@ -16,8 +16,8 @@ export interface Entered {
   requestId: string
   startMs: number
   timeoutMs: number
-  /** Its place is free again; called once. */
-  ended(): void
+  /** Refuses it where there is too much to do by now. @returns whether it did */
+  putOff(): boolean
   /** Answers it before a worker was asked. `reason` is a metric label. */
   refuse(status: number, reason: string, error: string): void
 }
@@ -55,14 +55,19 @@ export function enterExplain(
     return undefined
   }
   const { explanations } = plane.recorder
-  if (plane.sparing || explanations.inFlight >= IN_FLIGHT_MAX) {
-    refuseUnread(503, 'explain-put-off', 'there is too much to do for explanations', RETRY_AFTER)
+  const isTooMuch = () => plane.sparing || explanations.inFlight >= IN_FLIGHT_MAX
+  const late = [503, 'explain-put-off', 'there is too much to do for explanations', RETRY_AFTER] as const
+  if (isTooMuch()) {
+    refuseUnread(...late)
     return undefined
   }
-  explanations.inFlight++
-  const ended = () => explanations.inFlight--
+  const putOff = () => {
+    const isLate = isTooMuch()
+    if (isLate) refuse(...late)
+    return isLate
+  }
   const { route, timeoutMs } = admission
-  return { route, requestId, startMs, timeoutMs, ended, refuse }
+  return { route, requestId, startMs, timeoutMs, putOff, refuse }
 }
 
 export function answerJson(exchange: Exchange, status: number, headers: string[], error: string): void {

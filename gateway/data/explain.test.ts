@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { listenHttp1 } from '../http1/listen.ts'
 import {
   adapters,
   BODY,
@@ -11,7 +12,9 @@ import {
   route,
   stable,
 } from '../testing/data-port.ts'
+import { raw } from '../testing/raw-client.ts'
 import { answering } from '../testing/upstream.ts'
+import { dataServer } from './data-server.ts'
 
 freshDataPlane()
 
@@ -151,4 +154,20 @@ describe.each(Object.keys(adapters))('explanations over %s', (name) => {
     expect((await explain(body, path)).status).toBe(status)
     expect((await call('GET', EXPLAIN)).headers.allow).toBe('POST')
   })
+})
+
+test('explanations whose bodies have not come take no places', async () => {
+  const { port, close } = await listenHttp1(dataServer(plane), { host: '127.0.0.1', port: 0 })
+  route()
+  stable.behave(answering({}))
+  const head = (more: string) =>
+    `POST /v1/models/churn:explain HTTP/1.1\r\nHost: h\r\nContent-Length: ${BODY.length}\r\n${more}\r\n`
+  const slow = Array.from({ length: 8 }, () => raw(port))
+  for (const { socket } of slow) socket.write(head('Expect: 100-continue\r\n'))
+  await Promise.all(slow.map(({ until }) => until('100 Continue\r\n\r\n')))
+  const { socket, closed } = raw(port)
+  socket.write(head('Connection: close\r\n') + BODY)
+  expect(await closed).toMatch(/^HTTP\/1\.1 200 /)
+  for (const { socket } of slow) socket.destroy()
+  await close()
 })

@@ -25,18 +25,13 @@ export function explain(
 ): void {
   const entered = enterExplain(plane, exchange, model, pin, client)
   if (entered === undefined) return
-  const { route, ended } = entered
-  const refuse = (...refusal: Parameters<typeof entered.refuse>) => {
-    ended()
-    entered.refuse(...refusal)
-  }
+  const { route, refuse } = entered
   exchange.readBody(route.limits.bodyBytes, (body) => {
-    if (body === 'gone') {
-      ended()
-      return plane.recorder.unrouted('aborted')
-    }
+    if (body === 'gone') return plane.recorder.unrouted('aborted')
     if (body === 'too large')
       return refuse(413, 'too-large', `the body is larger than ${route.limits.bodyBytes} bytes`)
+    // Who sends slowly has no place meanwhile: eight such clients would have them all.
+    if (entered.putOff()) return
     const limits = jsonLimitsOf(route)
     const fault = jsonLimitFault(body, limits)
     if (fault !== undefined) return refuse(400, 'json-limits', fault)

@@ -173,6 +173,23 @@ describe('a link', () => {
     for (const { attempt } of [first, second]) attempt!.cancel()
   })
 
+  test('whose worker takes calls of another size from now on forgets nobody who waits', async () => {
+    const terms = { maxRows: 2, maxBytes: 1024 * 1024 }
+    const callers = many(5).map((one) => one.ask(upstream))
+    // In the turn of the loop in which they came, before any call went.
+    upstream.update({
+      id: 'a',
+      version: '1.0.0',
+      origin: worker.origin,
+      healthy: true,
+      own: true,
+      link: terms,
+    })
+    await outcomesOf(callers)
+    expect(callers.every(({ isItsOwn }) => isItsOwn)).toBe(true)
+    expect(worker.seen).toEqual({ calls: 3, rows: 5, plain: 0 })
+  })
+
   test('that is closed lets those go that wait, and finishes what is under way', async () => {
     const held: (() => void)[] = []
     worker.behave(({ answer }) => held.push(answer) > 0)

@@ -37,8 +37,9 @@ export interface LinkListener {
  * them returns. With none under way an attempt waits for nothing but the end of the event loop's turn.
  */
 export class Link {
+  /** What its worker takes now. */
+  limits: LinkLimits
   readonly #pool: OutgoingPool
-  readonly #limits: LinkLimits
   readonly #line: Line
   readonly #listener: LinkListener
   readonly #nowMs: () => number
@@ -55,7 +56,7 @@ export class Link {
     nowMs: () => number,
   ) {
     this.#pool = pool
-    this.#limits = limits
+    this.limits = limits
     this.#line = line
     this.#listener = listener
     this.#nowMs = nowMs
@@ -92,7 +93,7 @@ export class Link {
   }
 
   #take(): Attempt[] {
-    const { maxRows, maxBytes } = this.#limits
+    const { maxRows, maxBytes } = this.limits
     const waiting = this.#line.length
     const some = this.#calls === 0 && waiting >= SPLIT_ROWS ? Math.ceil(waiting / 2) : waiting
     const most = Math.min(maxRows, MAX_ROWS, this.#listener.room(), some)

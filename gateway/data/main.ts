@@ -10,6 +10,7 @@ import { DataPlane } from './data-plane.ts'
 import { dataServer } from './data-server.ts'
 import { sampleLoad } from './load-sampler.ts'
 import { type LoadReading, levelOf } from './overload.ts'
+import { StallWatch } from './stall-watch.ts'
 import { tracerOf } from './tracing/tracer.ts'
 
 /** One data process: answers the connections it is given by the tables it was told, and waits for nobody. */
@@ -73,7 +74,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}
 
 const metrics = setInterval(sendMetrics, METRICS_MS)
 const load = sampleLoad(protect)
-const flushes = setInterval(() => plane.flush(), FLUSH_MS)
+const stalls = new StallWatch(FLUSH_MS, plane.nowMs())
+const flushes = setInterval(() => plane.flush(stalls.turned(plane.nowMs())), FLUSH_MS)
 const spans = setInterval(() => plane.tracer?.queue.flush(), SPANS_MS)
 send({ kind: 'serving' })
 // The supervisor may have died before `disconnect` was listened for.

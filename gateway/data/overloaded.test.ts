@@ -53,7 +53,7 @@ test('a snapshot has the process, its endpoints and second attempts', async () =
   route({ more: [{ origin: stable.origin }] })
   stable.behave(answering({}, 503))
   await predict()
-  const { endpoints, secondAttempts, process } = plane.snapshot(PORT)
+  const { endpoints, secondAttempts, panics, process } = plane.snapshot(PORT)
   expect(process).toEqual({ ...IDLE_PROCESS, ...PORT })
   const idle = { inFlight: 0, waiting: 0, ejected: 0, ejections: 0, linkCalls: 0, linkRows: 0, deadCalls: 0 }
   expect(endpoints).toEqual(
@@ -63,6 +63,7 @@ test('a snapshot has the process, its endpoints and second attempts', async () =
       limit: expect.any(Number),
     })),
   )
+  expect(panics).toEqual([{ model: 'churn', count: 0 }])
   expect(secondAttempts).toEqual([
     { model: 'churn', version: '1.0.0', made: 1, refused: 0 },
     { model: 'churn', version: '1.1.0', made: 0, refused: 0 },

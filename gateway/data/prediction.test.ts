@@ -162,13 +162,13 @@ describe.each(Object.keys(adapters))('a rollout over %s', (name) => {
     const trial = { firstAttemptMs: 20, reserveMs: 50 }
 
     test('of the canary that takes too long is ended and answered by stable, out of the time that is left', async () => {
-      route({ weightBp: 10_000, limits, trial })
+      route({ weightBp: 10_000, limits, trial: { ...trial, firstAttemptMs: 200 } })
       canary.behave(() => {
-        clock.ms += 30
+        clock.ms += 230
       })
       const reply = await predict()
       expect([reply.status, idOf(reply).shielded]).toEqual([200, true])
-      expect(stable.requests[0]!.headers['x-coalmine-budget-ms']).toBe('1970')
+      expect(stable.requests[0]!.headers['x-coalmine-budget-ms']).toBe('1770')
       expect(outcomes()).toEqual({ canary: { timeout: 1 } })
       expect(evidence()).toEqual({ canary: { requests: 1, errors: 1, aborted: 0 } })
     })
@@ -208,6 +208,17 @@ describe.each(Object.keys(adapters))('a rollout over %s', (name) => {
       stable.behave(slowly(60))
       expect((await predict()).status).toBe(200)
       expect(stable.requests).toHaveLength(1)
+    })
+
+    test('that is too late is counted as that, also where the second one ends before it began', async () => {
+      const second = await another()
+      const of = { limits, more: [{ origin: second.origin }] }
+      // From then on nobody may wait for a place.
+      const full = () => route({ ...of, resilience: { queue: { maxWaitMs: 100, max: 0 } } })
+      for (const server of [stable, second]) server.behave(full)
+      route({ ...of, resilience: { firstAttemptMs: 100 } })
+      expect((await predict()).status).toBe(503)
+      expect(outcomes()).toEqual({ stable: { timeout: 1 } })
     })
 
     test('without a rollout has the whole time', async () => {
@@ -252,6 +263,16 @@ describe.each(Object.keys(adapters))('a rollout over %s', (name) => {
       stable.behave(tooMuch)
       expect((await predict()).status).toBe(502)
       expect(stable.requests.length + second.requests.length).toBe(1)
+    })
+
+    test('never sends a client elsewhere', async () => {
+      route()
+      stable.behave(FAULTS['a redirection']!)
+      const { status, body } = await predict()
+      expect([status, JSON.parse(body)]).toEqual([
+        502,
+        { error: 'the worker gave an answer that is not one' },
+      ])
     })
 
     test('that has one endpoint passes its own failure on', async () => {

@@ -264,9 +264,10 @@ export class Prediction implements Asker {
     this.#shielded = arm === 'canary' && stable !== undefined
     if (!this.#shielded && !this.#mayRetry(again)) return false
     this.#triedAgain = true
-    const served =
-      stable !== undefined ? this.#route.served('stable') : again === failed ? asked : this.#assigned
-    this.#send(again, served)
+    // Before the second one, which may end at once.
+    if (missed === 'timeout') this.#record('timeout', this.#elapsedMs())
+    const sameVersion = again === failed ? asked : this.#assigned
+    this.#send(again, stable !== undefined ? this.#route.served('stable') : sameVersion)
     return true
   }
 
@@ -337,11 +338,10 @@ export class Prediction implements Asker {
     this.#limited = false
     this.#timer = setTimeout(expire, Math.max(1, Math.ceil(this.remainingMs())), this)
     if (this.#triedAgain) return
-    const elapsedMs = this.#elapsedMs()
-    if (this.#running !== undefined) this.#record('timeout', elapsedMs)
+    if (this.#running !== undefined) this.#record('timeout', this.#elapsedMs())
     this.#tooLong()
     // Where nobody else can answer it goes on for the caller's sake, whatever it has been counted as.
-    if (this.#tryAgain('timeout', this.#attempt?.upstream)) this.#record('timeout', elapsedMs)
+    this.#tryAgain('timeout', this.#attempt?.upstream)
   }
 
   /** A caller that waits for a short time only says nothing of the endpoint. */

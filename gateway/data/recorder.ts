@@ -118,7 +118,7 @@ export class Recorder {
 
   /** What a model's recordings lose; they add to it themselves. */
   losses(model: string): Losses {
-    const kept = this.#recordings.get(model) ?? { model, unrecorded: 0, dropped: 0 }
+    const kept = this.#recordings.get(model) ?? { model, unrecorded: 0, dropped: 0, stalledSeconds: 0 }
     this.#recordings.set(model, kept)
     return kept
   }
@@ -139,6 +139,7 @@ export class Recorder {
         | 'truths'
         | 'endpoints'
         | 'secondAttempts'
+        | 'panics'
         | 'clients'
         | 'predictionLog'
         | 'spans'
@@ -156,6 +157,7 @@ export class Recorder {
       inFlight: this.inFlight,
       endpoints: [],
       secondAttempts: [],
+      panics: [],
       explanations: this.explanations.counts(),
       mirrored: [...this.#mirrored].map(([model, results]) => ({ model, results: { ...results } })),
       clients: [],

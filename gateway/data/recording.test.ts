@@ -27,7 +27,7 @@ let deltas: DeltaMessage[]
 let lost: Losses
 beforeEach(() => {
   deltas = []
-  lost = { unrecorded: 0, dropped: 0 }
+  lost = { unrecorded: 0, dropped: 0, stalledSeconds: 0 }
 })
 
 function recording(trial: Partial<Trial> = {}, random = () => 0): Recording {
@@ -159,7 +159,26 @@ test('what comes twice or too late is counted as dropped', () => {
   one.settle(late, 'ok', 1)
   one.flush(6_000)
   one.flush(7_000)
-  expect(lost).toEqual({ unrecorded: 0, dropped: 2 })
+  expect(lost).toEqual({ unrecorded: 0, dropped: 2, stalledSeconds: 0 })
+})
+
+test('a process that stood still says so of its seconds before they close, and counts them', () => {
+  const one = recording()
+  one.settle(one.assign(0, 'canary', TABLE), 'ok', 1)
+  one.flush(3_000, true)
+  one.settle(one.assign(5_000, 'canary', TABLE), 'ok', 1)
+  one.flush(8_000)
+  const marks = deltas.flatMap(({ flush }) =>
+    unpackFlush(JSON.parse(JSON.stringify(flush))).early!.windows.map(({ second, stalled }) => [
+      second,
+      stalled,
+    ]),
+  )
+  expect(marks).toEqual([
+    [50, true],
+    [55, undefined],
+  ])
+  expect(lost).toEqual({ unrecorded: 0, dropped: 0, stalledSeconds: 1 })
 })
 
 test('it goes on as long as what is recorded is the same', () => {
@@ -183,7 +202,7 @@ test('the deltas together are what was drawn and what became of it, arm by arm',
   fc.assert(
     fc.property(fc.array(request, { maxLength: 60 }), (requests) => {
       deltas = []
-      lost = { unrecorded: 0, dropped: 0 }
+      lost = { unrecorded: 0, dropped: 0, stalledSeconds: 0 }
       const one = recording()
       let nowMs = 0
       /** Outcomes that are yet to come, by when. */
@@ -239,7 +258,7 @@ test('the deltas together are what was drawn and what became of it, arm by arm',
           aborted: final.reduce((all, { aborted }) => all + aborted, 0),
         }).toEqual({ requests: drawn.length, errors: failed.length, aborted: of('aborted').length })
       }
-      expect(lost).toEqual({ unrecorded: 0, dropped: 0 })
+      expect(lost).toEqual({ unrecorded: 0, dropped: 0, stalledSeconds: 0 })
     }),
     { numRuns: 300 },
   )

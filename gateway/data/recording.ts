@@ -20,12 +20,14 @@ export interface RecordingSetting {
   lost: Losses
 }
 
-/** What was not recorded, since the process began. */
+/** What recordings lost and marked, since the process began. */
 export interface Losses {
   /** Requests that no cell had a place for. */
   unrecorded: number
   /** Outcomes that came twice or too late. */
   dropped: number
+  /** Seconds in which the process stood still. */
+  stalledSeconds: number
 }
 
 /**
@@ -39,7 +41,7 @@ export class Recording {
   readonly #setting: RecordingSetting
   readonly #recorder: Recorder
   #sequence = 0
-  readonly #counted: Losses = { unrecorded: 0, dropped: 0 }
+  readonly #counted: Losses = { unrecorded: 0, dropped: 0, stalledSeconds: 0 }
 
   constructor(trial: Trial, setting: RecordingSetting, nowMs: number) {
     this.#trial = trial
@@ -82,21 +84,32 @@ export class Recording {
     this.#recorder.answered(token, elapsedMs, binOf(score, scoreEdges), knot, category)
   }
 
-  /** Sends what has closed; also when that is nothing, as it moves the watermark. */
-  flush(nowMs: number): void {
-    const { model, epochOffsetMs, send, lost } = this.#setting
-    const { unrecorded, dropped } = this.#recorder
-    lost.unrecorded += unrecorded - this.#counted.unrecorded
-    lost.dropped += dropped - this.#counted.dropped
-    Object.assign(this.#counted, { unrecorded, dropped })
+  /**
+   * Sends what has closed; also when that is nothing, as it moves the watermark.
+   * @param stalled the process stood still until now
+   */
+  flush(nowMs: number, stalled = false): void {
+    const { model, epochOffsetMs, send } = this.#setting
+    if (stalled) this.#recorder.stall(nowMs + epochOffsetMs)
+    const flush = packFlush(this.#recorder.drain(nowMs + epochOffsetMs))
+    this.#countLosses()
     send({
       kind: 'delta',
       model,
       recording: this.#trial.recording,
       incarnation: this.incarnation,
       sequence: this.#sequence++,
-      flush: packFlush(this.#recorder.drain(nowMs + epochOffsetMs)),
+      flush,
     })
+  }
+
+  #countLosses(): void {
+    const { lost } = this.#setting
+    const { unrecorded, dropped, stalledSeconds } = this.#recorder
+    lost.unrecorded += unrecorded - this.#counted.unrecorded
+    lost.dropped += dropped - this.#counted.dropped
+    lost.stalledSeconds += stalledSeconds - this.#counted.stalledSeconds
+    Object.assign(this.#counted, { unrecorded, dropped, stalledSeconds })
   }
 }
 

@@ -93,7 +93,9 @@ describe('a recording', () => {
     answer()
     expect((await reply).status).toBe(200)
     expect(evidence()).toEqual({ canary: { requests: 1, errors: 0, aborted: 0 } })
-    expect(plane.recorder.snapshot().recordings).toEqual([{ model: 'churn', unrecorded: 0, dropped: 0 }])
+    expect(plane.recorder.snapshot().recordings).toEqual([
+      { model: 'churn', unrecorded: 0, dropped: 0, stalledSeconds: 0 },
+    ])
   })
 
   test('counts a caller that left as such', async () => {

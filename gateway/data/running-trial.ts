@@ -56,8 +56,9 @@ export class RunningTrial {
       this.#beginAnew(nowMs)
   }
 
-  flush(nowMs: number): void {
-    this.recording?.flush(nowMs)
+  /** @param stalled the process stood still until now */
+  flush(nowMs: number, stalled: boolean): void {
+    this.recording?.flush(nowMs, stalled)
     this.#mirror.flush()
     const { trip } = this.tripwire
     if (trip === undefined || nowMs - this.#toldMs < TELL_AGAIN_MS) return

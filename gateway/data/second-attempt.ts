@@ -27,12 +27,15 @@ export interface Refusal {
   retry: boolean
 }
 
+const NO_ANSWER: Refusal = { status: 502, error: 'the worker gave an answer that is not one', retry: false }
+
 /** @param noWorker the sentence for a version that nothing serves at the moment */
 export function refusalOf(missed: Exclude<Missed, 'timeout'>, noWorker: string): Refusal | undefined {
-  if (typeof missed === 'object')
-    return isBusy(missed)
-      ? { status: 503, error: 'the model is overloaded or not ready', retry: true }
-      : undefined
+  if (typeof missed === 'object') {
+    if (isBusy(missed)) return { status: 503, error: 'the model is overloaded or not ready', retry: true }
+    // A redirection is none either: where else its worker would send us is nobody's business.
+    return missed.status < 400 ? NO_ANSWER : undefined
+  }
   switch (missed) {
     case 'refused':
     case 'unavailable':
@@ -42,7 +45,7 @@ export function refusalOf(missed: Exclude<Missed, 'timeout'>, noWorker: string):
     case 'poison':
       return { status: 502, error: 'the worker breaks off at this request', retry: false }
     case 'invalid':
-      return { status: 502, error: 'the worker gave an answer that is not one', retry: false }
+      return NO_ANSWER
     default:
       return { status: 502, error: 'the worker broke off its answer', retry: false }
   }

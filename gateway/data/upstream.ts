@@ -153,11 +153,14 @@ export class Upstream implements Candidate {
 
   #negotiated(link: Endpoint['link']): void {
     this.#terms = link
-    this.#link?.close()
-    this.#link = undefined
-    if (link !== undefined && link.maxRows > 1)
-      this.#link = new Link(this.#pool, link, this.#shared, this.#listener, this.#nowMs)
-    else this.#toPlain()
+    if (link === undefined || link.maxRows <= 1) {
+      this.#link?.close()
+      this.#link = undefined
+      return this.#toPlain()
+    }
+    // The same one: who waits for it would not be woken by another.
+    if (this.#link !== undefined) this.#link.limits = link
+    else this.#link = new Link(this.#pool, link, this.#shared, this.#listener, this.#nowMs)
   }
 
   readonly #listener: LinkListener = {

@@ -12,6 +12,8 @@ export interface ConnectionHost {
   readonly closing: boolean
   nowMs(): number
   serve(exchange: Http1Exchange): void
+  /** What was served threw: a fault of ours. */
+  failed(exchange: Http1Exchange, error: Error): void
   /** A request was refused before it was one. */
   refused(status: number): void
 }
@@ -197,10 +199,16 @@ export class Connection {
 
   #bodyEnded(body: Buffer | 'too large', rest: Buffer): void {
     const done = this.#bodyDone!
+    const exchange = this.#exchange!
     this.#bodyDone = undefined
     this.#unread = rest
     this.#phase = 'answering'
-    done(body)
+    // Nobody stands around it any more, as it does where the body came with its head.
+    try {
+      done(body)
+    } catch (error) {
+      this.#host.failed(exchange, error as Error)
+    }
   }
 
   /** Whether the answer that is given now is the connection's last. */

@@ -210,6 +210,20 @@ describe('a connection', () => {
     expect(seen).toEqual([])
   })
 
+  test('whose request fails here gets 500, whether its body came with its head or later', async () => {
+    hold = () => {
+      throw new Error('a bug of ours')
+    }
+    const whole = raw(port)
+    whole.socket.write(post('a', LAST))
+    expect(statuses(await whole.closed)).toEqual([500])
+    const { socket, closed, until } = raw(port)
+    socket.write(post('', `${LAST}Expect: 100-continue\r\n`).replace('Length: 0', 'Length: 1'))
+    await until('100 Continue\r\n\r\n')
+    socket.write('a')
+    expect(await closed).toMatch(/HTTP\/1\.1 500 .*\{"error":"unexpected error"\}$/s)
+  })
+
   test('above the most there may be is dropped, and counted', async () => {
     const first = raw(port)
     first.socket.write(post('a'))

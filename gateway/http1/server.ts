@@ -55,17 +55,21 @@ export class Http1Server implements ConnectionHost {
     try {
       this.#host.serve(exchange)
     } catch (error) {
-      const traceparent = exchange.header('traceparent')
-      log.error('a request failed in the gateway', {
-        requestId: exchange.header('x-request-id')?.slice(0, 128),
-        traceId: parseTraceparent(traceparent)?.traceId,
-        // What may be a secret stands behind it.
-        path: exchange.head.target.split('?', 1)[0],
-        error: (error as Error).stack,
-      })
-      const headers = ['content-type', 'application/json', ...traceResponse(traceparent)]
-      exchange.answer(500, headers, '{"error":"unexpected error"}')
+      this.failed(exchange, error as Error)
     }
+  }
+
+  failed(exchange: Http1Exchange, { stack }: Error): void {
+    const traceparent = exchange.header('traceparent')
+    log.error('a request failed in the gateway', {
+      requestId: exchange.header('x-request-id')?.slice(0, 128),
+      traceId: parseTraceparent(traceparent)?.traceId,
+      // What may be a secret stands behind it.
+      path: exchange.head.target.split('?', 1)[0],
+      error: stack,
+    })
+    const headers = ['content-type', 'application/json', ...traceResponse(traceparent)]
+    exchange.answer(500, headers, '{"error":"unexpected error"}')
   }
 
   refused(status: number): void {

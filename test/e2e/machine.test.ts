@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { raw } from '../../gateway/testing/raw-client.ts'
 import { CUSTOMER, Gateway, json, until } from './gateway-process.ts'
@@ -113,6 +114,61 @@ function fill(path: string): void {
     expect((error as NodeJS.ErrnoException).code).toBe('EAGAIN')
   } finally {
     closeSync(pipe)
+  }
+}
+
+describe('a fifth of the processors', () => {
+  test('slows answers down, throws no second worker out, and is over when it is over', async () => {
+    gateway = await Gateway.start({ models: MODELS })
+    const load = startLoad(gateway)
+    await until(() => load.seen().answered > 50)
+    const pids = [gateway.child.pid!, ...gateway.children('main.ts')]
+    const throttle = throttled(pids)
+    const good = load.seen().byStatus[200]!
+    const { answered } = load.seen()
+    let ejectedAtOnce = 0
+    try {
+      await until(async () => {
+        const out = [...(await gateway!.metrics()).matchAll(/^coalmine_endpoint_ejected\{.*\} 1$/gm)]
+        ejectedAtOnce = Math.max(ejectedAtOnce, out.length)
+        return load.seen().answered > answered + 500 && load.seen().byStatus[200]! > good + 50
+      })
+      expect(await gateway.status('/livez')).toBe(200)
+    } finally {
+      await throttle.stop()
+    }
+    expect(ejectedAtOnce).toBeLessThanOrEqual(1)
+    await until(async () => {
+      const before = load.seen()
+      await until(() => load.seen().answered > before.answered + 100)
+      return Object.values(troubles(load.seen())).join() === Object.values(troubles(before)).join()
+    })
+    // What could not be done in time was refused, or ended at its deadline.
+    const { 503: _, 504: __, ...others } = troubles(await load.stop())
+    expect(others).toEqual({})
+    expect([gateway.child.pid!, ...gateway.children('main.ts')]).toEqual(pids)
+  })
+})
+
+/** Lets processes run for 20 ms of each 100, all at the same time, as a quota does. */
+function throttled(pids: readonly number[]): { stop(): Promise<void> } {
+  let stopped = false
+  const signal = (name: NodeJS.Signals) => {
+    for (const pid of pids) process.kill(pid, name)
+  }
+  const ended = (async () => {
+    while (!stopped) {
+      signal('SIGSTOP')
+      await wait(80)
+      signal('SIGCONT')
+      await wait(20)
+    }
+  })()
+  return {
+    stop() {
+      stopped = true
+      return ended
+    },
   }
 }
 

@@ -114,7 +114,12 @@ function readingRow({ name, acts, verdict, observed, samples, secondsToDecide, m
 /** In which phase a rollout is, with its step where it has one. */
 export function phaseText({ phase, steps }: RolloutBrief, nowMs: number): string {
   const { kind, step, weightPercent, reason, actor, until } = phase
-  const at = step === undefined ? '' : ` at step ${step} of ${steps} (${percentText(weightPercent ?? 0)})`
+  const at =
+    step === undefined
+      ? ''
+      : step === 0
+        ? ' in the mirror'
+        : ` at step ${step} of ${steps} (${percentText(weightPercent ?? 0)})`
   const age = `for ${since(phase.since, nowMs)}`
   switch (kind) {
     case 'mirroring':

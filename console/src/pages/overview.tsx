@@ -105,7 +105,7 @@ function ModelCard({ model }: { model: Model }) {
         </span>
         {rollout?.phase.step !== undefined && (
           <span>
-            step {rollout.phase.step} of {rollout.steps}
+            {rollout.phase.step === 0 ? 'mirror' : `step ${rollout.phase.step} of ${rollout.steps}`}
           </span>
         )}
       </footer>

@@ -126,7 +126,7 @@ function phaseView(phase: Phase) {
     case 'preparing':
       return { kind: phase.kind, since }
     case 'mirroring':
-      return { kind: phase.kind, since }
+      return { kind: phase.kind, since, approvedBy: phase.approvedBy ?? null }
     case 'stepping':
       return { kind: phase.kind, since, ...atStep(phase), approvedBy: phase.approvedBy ?? null }
     case 'awaiting-approval':

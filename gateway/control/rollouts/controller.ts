@@ -6,7 +6,7 @@ import { prepared } from '@coalmine/core/rollout/attempt.ts'
 import type { Situation } from '@coalmine/core/rollout/decision.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
-import { stepOf, weightOf } from '@coalmine/core/rollout/phase.ts'
+import { isCopying, type Phase, weightOf } from '@coalmine/core/rollout/phase.ts'
 import { hasBegun, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
 import { tick } from '@coalmine/core/rollout/tick.ts'
@@ -214,8 +214,8 @@ export class RolloutController {
     const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
     const outcomes = []
     for (const { model, rollout } of this.#deployments.all()) {
-      if (rollout === undefined || stepOf(rollout.phase) === undefined || weightOf(rollout.phase) === 0)
-        continue
+      // A promoted version that is watched is stable already.
+      if (rollout === undefined || !gets(rollout.phase)) continue
       const context = { actor: 'gateway', reason, nowMs: this.#now() }
       outcomes.push(await this.#deployments.change(model, () => nothing, context))
     }
@@ -345,6 +345,11 @@ export class RolloutController {
     const { minDurationMs = 0 } = 'step' in phase ? (policy.steps[phase.step] ?? {}) : {}
     return nowMs - intake.lostMs >= Math.max(SUSPICIOUS_MS, minDurationMs)
   }
+}
+
+/** The canary gets requests or copies of them, and is no stable version yet. */
+function gets(phase: Phase): boolean {
+  return isCopying(phase) || ('step' in phase && weightOf(phase) > 0)
 }
 
 /**

@@ -92,6 +92,11 @@ export function isCopying(phase: Phase): boolean {
   return isInMirror(phase) && phase.kind !== 'paused'
 }
 
+/** The canary gets requests or copies of them, and no decision to promote it was made. */
+export function isTried(phase: Phase): boolean {
+  return isCopying(phase) || ('step' in phase && weightOf(phase) > 0)
+}
+
 export function isValidPhase(phase: Phase): boolean {
   const weight = weightOf(phase)
   const step = stepOf(phase) ?? 0

@@ -53,6 +53,14 @@ const STEPS = [
    ) STRICT, WITHOUT ROWID;
    ALTER TABLE deployments ADD COLUMN evaluation INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE deployments ADD COLUMN rollout INTEGER;`,
+  // Each row holds the inputs of one commit, as doubles; `through` counts them from the first one on.
+  `CREATE TABLE mirror_inputs (
+     model TEXT NOT NULL,
+     serial INTEGER NOT NULL,
+     through INTEGER NOT NULL,
+     inputs BLOB NOT NULL,
+     PRIMARY KEY (model, serial, through)
+   ) STRICT;`,
 ]
 
 /**

@@ -6,7 +6,7 @@ import { prepared } from '@coalmine/core/rollout/attempt.ts'
 import type { Situation } from '@coalmine/core/rollout/decision.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
-import { isCopying, type Phase, weightOf } from '@coalmine/core/rollout/phase.ts'
+import { isTried } from '@coalmine/core/rollout/phase.ts'
 import { hasBegun, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
 import { tick } from '@coalmine/core/rollout/tick.ts'
@@ -183,6 +183,7 @@ export class RolloutController {
     const nowMs = this.#now()
     if (this.#inDoubt) {
       await this.#deployments.load()
+      this.#mirrors.clear()
       this.#inDoubt = false
     }
     await this.#withdraw()
@@ -194,6 +195,7 @@ export class RolloutController {
     if (due.length === 0) return all.every(({ rollout }) => rollout === undefined)
     const begunMs = monotonicMs()
     const { frozen } = await this.#deployments.store.freeze()
+    await this.#recallMirrors(due)
     const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
     if (steps.length === 0) return true
     this.#inDoubt = true
@@ -201,11 +203,19 @@ export class RolloutController {
     this.#inDoubt = false
     for (const [i, step] of steps.entries()) {
       const { model } = step.before
-      if (outcomes[i] === 'stale') await this.#deployments.refresh(model)
-      else this.#measurements.add(step, this.#released.get(model) ?? {})
+      if (outcomes[i] === 'stale') {
+        await this.#deployments.refresh(model)
+        this.#mirrors.delete(model)
+      } else this.#measurements.add(step, this.#released.get(model) ?? {})
     }
     this.turnSeconds.observe((monotonicMs() - begunMs) / 1000)
     return true
+  }
+
+  async #recallMirrors(due: readonly Deployment[]): Promise<void> {
+    for (const { model, rollout } of due)
+      if (rollout && this.#mirrors.mustRecall(rollout))
+        this.#mirrors.recall(rollout, await this.#deployments.store.mirrorInputs(model, rollout.serial))
   }
 
   async #withdraw(): Promise<void> {
@@ -214,8 +224,7 @@ export class RolloutController {
     const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
     const outcomes = []
     for (const { model, rollout } of this.#deployments.all()) {
-      // A promoted version that is watched is stable already.
-      if (rollout === undefined || !gets(rollout.phase)) continue
+      if (rollout === undefined || !isTried(rollout.phase)) continue
       const context = { actor: 'gateway', reason, nowMs: this.#now() }
       outcomes.push(await this.#deployments.change(model, () => nothing, context))
     }
@@ -315,12 +324,12 @@ export class RolloutController {
     const released = counted({ ...intake?.beyond(rollout.evidence, nowMs), labels }, rollout.evidence)
     this.#released.set(model, released)
     const { manifest } = this.#world.version(model, rollout.stable.version) ?? {}
-    const mirrored = this.#mirrors.take(rollout, manifest)
+    const { mirrored, inputs } = this.#mirrors.take(rollout, manifest)
     const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready }, mirrored)
     this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })
     const learned = [...Object.values(released), ...Object.values(mirrored)].some((some) => some.length > 0)
     // Nothing new to know and nothing decided is nothing to write.
-    return learned || ticked.record ? { before, ...afterTick(before, ticked) } : undefined
+    return learned || ticked.record ? { before, inputs, ...afterTick(before, ticked) } : undefined
   }
 
   /**
@@ -345,11 +354,6 @@ export class RolloutController {
     const { minDurationMs = 0 } = 'step' in phase ? (policy.steps[phase.step] ?? {}) : {}
     return nowMs - intake.lostMs >= Math.max(SUSPICIOUS_MS, minDurationMs)
   }
-}
-
-/** The canary gets requests or copies of them, and is no stable version yet. */
-function gets(phase: Phase): boolean {
-  return isCopying(phase) || ('step' in phase && weightOf(phase) > 0)
 }
 
 /**

@@ -138,6 +138,11 @@ export interface Need {
 
 export interface Plan {
   readonly expected: Need | null
+  readonly mirror: {
+    readonly durationSeconds: number | null
+    readonly inputs: number | null
+    readonly slowest: string | null
+  } | null
   readonly steps: readonly {
     readonly weightPercent: number
     readonly startSeconds: number

@@ -332,7 +332,7 @@ function Check({ label, on, set }: { label: string; on: boolean; set: (on: boole
   )
 }
 
-function PlanView({ plan: { expected, steps, cannotDecide, warnings } }: { plan: Plan }) {
+function PlanView({ plan: { expected, mirror, steps, cannotDecide, warnings } }: { plan: Plan }) {
   return (
     <div class="plan">
       <p>
@@ -346,6 +346,15 @@ function PlanView({ plan: { expected, steps, cannotDecide, warnings } }: { plan:
         )}
       </p>
       <ol>
+        {mirror && (
+          <li>
+            copies{' '}
+            {mirror.durationSeconds === null
+              ? 'that prove nothing'
+              : `for ${duration(mirror.durationSeconds)}, ${mirror.inputs?.toLocaleString('en-US')} distinct inputs`}
+            {mirror.slowest && <span class="muted">, waiting for {mirror.slowest}</span>}
+          </li>
+        )}
         {steps.map(({ weightPercent, durationSeconds, slowest }) => (
           <li key={weightPercent}>
             {percent(weightPercent)}{' '}

@@ -173,6 +173,7 @@ export interface Need {
 
 export interface Plan {
   expected: Need | null
+  mirror: { durationSeconds: number | null; inputs: number | null; slowest: string | null } | null
   steps: {
     weightPercent: number
     startSeconds: number

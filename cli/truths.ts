@@ -53,14 +53,18 @@ async function ofCsv(file: string, bytes: Buffer): Promise<Line[]> {
   // Here, as other commands have no use for a reader of CSV.
   const { csvHeader, csvTable } = await import('@coalmine/worker/batch/text-table.ts')
   const end = bytes.indexOf('\n') + 1 || bytes.length
-  const header = csvHeader(file, bytes.subarray(0, end))
+  const header = csvHeader(file, bytes.subarray(0, end), ',')
   const foreign = header.find((name) => !COLUMNS.includes(name))
   if (foreign !== undefined || !header.includes('prediction_id') || !header.includes('truth'))
     throw new CommandError(
       `${file}:1: expected the columns prediction_id, truth and perhaps observed_at, found ${header.join(', ')}`,
     )
   const passed = header.map((name) => ({ name, type: 'string' as const }))
-  const { rows, columns, broken } = csvTable(bytes.subarray(end), header, { inputs: [], passed })
+  const { rows, columns, broken } = csvTable(
+    bytes.subarray(end),
+    { header, delimiter: ',' },
+    { inputs: [], passed },
+  )
   return Array.from({ length: rows }, (_, row) => {
     const line = row + 2
     if (broken.has(row)) throw new CommandError(`${file}:${line}: ${broken.get(row)}`)

@@ -21,7 +21,7 @@ import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Charts } from './charts.ts'
 import { Control } from './control.ts'
-import { driftOf } from './drift/drift-watch.ts'
+import { driftAlertsOf, driftOf } from './drift/drift-watch.ts'
 import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
 import { RecentTraffic } from './recent-traffic.ts'
@@ -50,6 +50,7 @@ const control = new Control({ config, store, stateFolder: stateFolderOf(config),
 const receivers = await orFatal(async () => receiversOf(config.notifications, process.env))
 const charts = new Charts()
 const drift = driftOf(control)
+const driftAlerts = driftAlertsOf(control, drift)
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
@@ -142,6 +143,7 @@ const observing = setInterval(() => {
   traffic.add(fleet.total(nowMs), nowMs)
   for (const model of Object.keys(control.config.models)) observe(model)
   void drift.look()
+  if (receivers.length > 0) for (const notice of driftAlerts.look()) tell(notice)
 }, OBSERVE_MS)
 
 /** Control waits for nobody who is told. */

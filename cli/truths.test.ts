@@ -49,10 +49,12 @@ test('an answer is judged by its class, its score and when the truth was seen', 
   expect(truthOf(request())).toEqual({
     ...{ knownMs: AT_MS, wrong: false, class: 'churn' },
     brier: expect.closeTo(0.04, 9),
+    logLoss: expect.closeTo(Math.log(0.8) / Math.log(0.01), 9),
   })
   expect(truthOf(request({ predictionId: 'b' }))).toEqual({
     ...{ knownMs: AT_MS + 5_000, wrong: true, class: 'stay' },
     brier: expect.closeTo(0.64, 9),
+    logLoss: expect.closeTo(Math.log(0.2) / Math.log(0.01), 9),
   })
   expect(truthOf(request({ predictionId: 'b' }), [])).not.toHaveProperty('class')
 })

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type FeedbackItem, parseFeedback } from '@coalmine/contract/feedback.ts'
+import { brierLoss, clippedLogLoss } from '@coalmine/contract/loss.ts'
 import { ContractError } from '@coalmine/contract/problem.ts'
 import type { KnownTruth } from '@coalmine/core/rollout/replayed-traffic.ts'
 import { CommandError } from './exit-code.ts'
@@ -132,12 +133,12 @@ function judged(
   name: string | undefined,
   observedMs: number | undefined,
 ): KnownTruth {
-  const brier =
-    score === undefined ? undefined : (Math.max(0, Math.min(1, score)) - (truth === classes - 1 ? 1 : 0)) ** 2
+  const part = score === undefined ? undefined : Math.max(0, Math.min(1, score))
+  const given = part === undefined ? undefined : truth === classes - 1 ? part : 1 - part
   return {
     knownMs: observedMs ?? timeMs,
     wrong: predicted !== truth,
-    ...(brier !== undefined && { brier }),
+    ...(given !== undefined && { brier: brierLoss(given), logLoss: clippedLogLoss(given) }),
     ...(name !== undefined && { class: name }),
   }
 }

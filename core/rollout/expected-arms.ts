@@ -3,7 +3,6 @@ import type { GroupCounts, LabelCounts, Stratum, Truths } from '../evidence/coun
 import type { PerGroup } from '../evidence/evidence.ts'
 import { LATENCY_BINS, latencyBin, latencyEdgeMs, shiftedMs } from '../evidence/latency-scale.ts'
 import { KNOTS } from '../evidence/mean-difference.ts'
-import type { Pair, PairSide } from '../evidence/pair.ts'
 import { lineOf } from '../evidence/rate-tests.ts'
 import { type References, referencesBefore, type ScoreReference } from '../evidence/references.ts'
 import { declaredEdges } from '../evidence/score-tests.ts'
@@ -189,42 +188,6 @@ export function scoreShift({ stable, canary, range }: NonNullable<Traffic['score
   }
 }
 
-/**
- * So many requests in the order of their scores, each as two versions score it: the same rank from both, which only their
- * distributions tell.
- */
-export function quantilesOf({ stable, canary, range }: NonNullable<Traffic['score']>, ranks: number): Pair[] {
-  return Array.from({ length: ranks }, (_, i): Pair => {
-    const rank = (i + 0.5) / ranks
-    return { stable: sideAt(stable, range, rank), canary: sideAt(canary, range, rank) }
-  })
-}
-
-function sideAt(scores: Scores, range: readonly [number, number], rank: number): PairSide {
-  const bounds = binBounds(scores.edges, range)
-  const bin = rankedAt(scores.shares, rank)
-  const below = sum(scores.shares.slice(0, bin))
-  const [low, high] = [bounds[bin]!, bounds[bin + 1]!]
-  const score = low + (high - low) * Math.min(1, Math.max(0, (rank - below) / (scores.shares[bin]! || 1)))
-  const [first, last] = [bounds[0]!, bounds.at(-1)!]
-  return {
-    outcome: 'good',
-    score,
-    position: (score - first) / (last - first || 1),
-    class: rankedAt(scores.classes, rank),
-  }
-}
-
-/** The part that a rank from 0 to 1 falls into, of parts with these shares. */
-function rankedAt(shares: readonly number[], rank: number): number {
-  let below = 0
-  const index = shares.findIndex((share) => {
-    below += share
-    return rank < below
-  })
-  return index < 0 ? shares.length - 1 : index
-}
-
 /** Scores by other edges; within a bin they are taken to be spread evenly. */
 function rebinned(scores: Scores, edges: readonly number[], range: readonly [number, number]): Scores {
   const bounds = binBounds(scores.edges, range)
@@ -242,7 +205,7 @@ function rebinned(scores: Scores, edges: readonly number[], range: readonly [num
 }
 
 /** Both ends of every bin. Where the range is infinite, the outermost bins are as wide as their neighbours. */
-function binBounds(edges: readonly number[], [low, high]: readonly [number, number]): number[] {
+export function binBounds(edges: readonly number[], [low, high]: readonly [number, number]): number[] {
   const first = edges[0] ?? 0
   const last = edges.at(-1) ?? 0
   return [

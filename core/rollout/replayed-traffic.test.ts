@@ -151,9 +151,10 @@ describe('truths', () => {
     expect(replayed(churned, of({ class: 'stay' })).outcome).not.toBe('rolled-back')
     const scored = judged(0.1, 0).map((one) => ({
       ...one,
-      truth: { ...one.truth!, brier: one.arm === 'canary' ? 0.5 : 0.1 },
+      truth: { ...one.truth!, brier: one.arm === 'canary' ? 0.5 : 0.1, logLoss: 0.1 },
     }))
     expect(replayed(scored, of({ loss: 'brier' })).outcome).toBe('rolled-back')
+    expect(replayed(scored, of({ loss: 'log' })).outcome).toBe('promoted')
     expect(replayed(scored).outcome).toBe('promoted')
   })
 })

@@ -37,6 +37,8 @@ export interface KnownTruth {
   readonly wrong: boolean
   /** The squared distance of the score from the truth, 0 to 1. */
   readonly brier?: number
+  /** The clipped log loss, 0 to 1. */
+  readonly logLoss?: number
   /** The class that was true. */
   readonly class?: string
 }
@@ -175,13 +177,18 @@ function released(recorder: Recorder, labels: LabelRecorder | undefined, nowMs: 
 /** It counts at its request's age alone, so that it may be told before it was known. */
 function label(
   labels: LabelRecorder,
-  { knownMs, brier, ...truth }: KnownTruth,
+  { knownMs, brier, logLoss, ...truth }: KnownTruth,
   { assignedMs, arm, stratum }: Pick<RoutingTable, 'stratum'> & { assignedMs: number; arm: Arm },
   { random }: ReplaySettings,
 ): void {
-  // Rounded by chance, as a gateway does.
-  const loss = brier === undefined ? undefined : random() < brier * 2 ** 32 ? 1 : 0
-  labels.label(knownMs, assignedMs, arm, stratum, { ...truth, ...(loss !== undefined && { brier: loss }) })
+  // Rounded by chance, as a gateway does: one draw for both.
+  const draw = random() / 2 ** 32
+  const rounded = (loss: number) => (draw < loss ? 1 : 0)
+  labels.label(knownMs, assignedMs, arm, stratum, {
+    ...truth,
+    ...(brier !== undefined && { brier: rounded(brier) }),
+    ...(logLoss !== undefined && { logLoss: rounded(logLoss) }),
+  })
 }
 
 function placed(

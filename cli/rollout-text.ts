@@ -76,7 +76,7 @@ export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
 }
 
 /** What copies of requests show, while nobody gets the canary's answers. */
-function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
+function mirrorLines({ percent, pairs, floor, latency, comparisons }: Mirror): string[] {
   const differ = ({ pairs, different }: typeof floor) =>
     pairs === 0
       ? 'nothing compared yet'
@@ -86,6 +86,11 @@ function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
   return [
     '',
     `  copies of ${percentText(percent)} of the requests: ${differ(pairs)}; stable beside itself: ${differ(floor)}`,
+    ...(latency
+      ? [
+          `  medians: ${milliseconds(latency.canaryMs)} beside ${milliseconds(latency.stableMs)} of stable (not judged)`,
+        ]
+      : []),
     '',
     ...columns([
       ['guardrail', '', 'to its proof', 'to a rollback'],
@@ -98,6 +103,8 @@ function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
     ]).map((line) => `  ${line}`),
   ]
 }
+
+const milliseconds = (ms: number) => `${Number(ms.toPrecision(2))} ms`
 
 function readingRow({ name, acts, verdict, observed, samples, secondsToDecide, metric }: Reading): string[] {
   const share = (value: number) =>

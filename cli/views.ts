@@ -71,6 +71,7 @@ interface Agreement {
 
 export interface Mirror {
   readonly percent: number
+  readonly latency: { readonly stableMs: number; readonly canaryMs: number } | null
   readonly pairs: Agreement
   readonly floor: Agreement
   readonly comparisons: readonly {

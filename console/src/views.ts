@@ -70,6 +70,7 @@ interface Agreement {
 /** Copies of requests that two versions answered. */
 export interface Mirror {
   percent: number
+  latency: { stableMs: number; canaryMs: number } | null
   pairs: Agreement
   floor: Agreement
   comparisons: (Pick<Reading, 'name' | 'metric' | 'verdict' | 'rollback'> & {

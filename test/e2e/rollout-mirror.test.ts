@@ -151,6 +151,8 @@ describe('a mirror whose control process is killed', () => {
     expect(await counted()).toEqual({ pairs: INPUTS, floor: INPUTS })
     // Once the first one has counted, every copy does that has not: the second comes behind all others again.
     await untilCounted(INPUTS, INPUTS + 1)
+    const { latency } = (await served(gateway)).rollout.mirror
+    expect(latency).toMatchObject({ stableMs: expect.any(Number), canaryMs: expect.any(Number) })
     await untilCounted(INPUTS + 1, INPUTS + 2)
   })
 

@@ -178,6 +178,10 @@ const mirrorSchema = z
     floor: agreement.openapi({
       description: 'Stable beside itself: what differs without any other version.',
     }),
+    latency: z.object({ pairs: z.int(), stableMs: z.number(), canaryMs: z.number() }).nullable().openapi({
+      description:
+        'Medians of the last requests that both answered well. Never judged: a copy is more load, and whoever is asked second finds warm caches.',
+    }),
     comparisons: z.array(
       z.object({
         name: z.string(),

@@ -20,6 +20,7 @@ import type {
   TrippedMessage,
 } from '../../messages.ts'
 import type { Deployments, Step } from '../deployments.ts'
+import type { CopyLatency } from './copy-latencies.ts'
 import { firstAttemptOf, type KnownVersion, referencesOf } from './foundations.ts'
 import { type GroundTruth, GroundTruths } from './ground-truth.ts'
 import { Intake } from './intake.ts'
@@ -195,7 +196,7 @@ export class RolloutController {
     if (due.length === 0) return all.every(({ rollout }) => rollout === undefined)
     const begunMs = monotonicMs()
     const { frozen } = await this.#deployments.store.freeze()
-    await this.#recallMirrors(due)
+    for (const { rollout } of due) if (rollout) await this.#mirrors.recall(rollout, this.#deployments.store)
     const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
     if (steps.length === 0) return true
     this.#inDoubt = true
@@ -210,12 +211,6 @@ export class RolloutController {
     }
     this.turnSeconds.observe((monotonicMs() - begunMs) / 1000)
     return true
-  }
-
-  async #recallMirrors(due: readonly Deployment[]): Promise<void> {
-    for (const { model, rollout } of due)
-      if (rollout && this.#mirrors.mustRecall(rollout))
-        this.#mirrors.recall(rollout, await this.#deployments.store.mirrorInputs(model, rollout.serial))
   }
 
   async #withdraw(): Promise<void> {
@@ -242,6 +237,12 @@ export class RolloutController {
   measured(model: string): Measured | undefined {
     const { rollout } = this.#deployments.get(model)
     return rollout && this.#measurements.of(rollout)
+  }
+
+  /** How long copies took lately beside the originals; undefined where none are compared. */
+  mirrorLatency(model: string): CopyLatency | undefined {
+    const { rollout } = this.#deployments.get(model)
+    return rollout && this.#mirrors.latency(rollout)
   }
 
   /** Tolerances that two copies of one version would need; empty when none were compared. */

@@ -4,7 +4,18 @@ import type { PackedPair } from '../../messages.ts'
 import { controlled } from './testing/controlled.ts'
 
 /** Both answer well; beside the canary (0) or beside stable itself (1). */
-const pair = (input: number, other: 0 | 1 = 0): PackedPair => [input, other, 0, null, null, 0, null, null]
+const pair = (input: number, other: 0 | 1 = 0): PackedPair => [
+  input,
+  other,
+  0,
+  null,
+  null,
+  0,
+  null,
+  null,
+  2,
+  3,
+]
 const mirroring = inPhase('mirroring')
 const message = (...pairs: PackedPair[]) => ({
   kind: 'pairs' as const,
@@ -32,6 +43,7 @@ test('each distinct input counts once, beside the canary and beside stable itsel
   one.controller.acceptPairs(message(pair(2), pair(3), pair(1, 1)))
   await one.seconds(1)
   expect(counted(one)).toEqual([3, 1])
+  expect(one.controller.mirrorLatency('churn')).toEqual({ pairs: 3, stableMs: 2, canaryMs: 3 })
 })
 
 test('a process that begins knows what has counted before it', async () => {

@@ -3,7 +3,8 @@ import type { Mirrored, Pair, PairSide } from '@coalmine/core/evidence/pair.ts'
 import { isInMirror } from '@coalmine/core/rollout/phase.ts'
 import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
 import { PAIR_OUTCOMES, type PackedPair, type PairsMessage } from '../../messages.ts'
-import { INPUTS_MAX } from '../../store/rollout-store.ts'
+import { INPUTS_MAX, type RolloutStore } from '../../store/rollout-store.ts'
+import { CopyLatencies, type CopyLatency } from './copy-latencies.ts'
 
 /**
  * The pairs of each model's mirror, from all data processes, on their way into the evidence. A model that answers the
@@ -14,14 +15,14 @@ import { INPUTS_MAX } from '../../store/rollout-store.ts'
 export class Mirrors {
   readonly #mirrors = new Map<string, Remembered>()
 
-  /** Nothing is accepted before it is known which inputs have counted: both answers are lost alike until then. */
-  mustRecall({ model, serial, phase }: Rollout): boolean {
-    return isInMirror(phase) && this.#mirrors.get(model)?.serial !== serial
-  }
-
-  /** @param inputs what the store has of this rollout */
-  recall({ model, serial }: Rollout, inputs: readonly number[]): void {
-    this.#mirrors.set(model, { serial, seen: new Set(inputs), waiting: new Map() })
+  /**
+   * Reads which inputs of this rollout have counted, where that is not known. Nothing is accepted before: both answers are
+   * lost alike until then.
+   */
+  async recall({ model, serial, phase }: Rollout, store: Pick<RolloutStore, 'mirrorInputs'>): Promise<void> {
+    if (!isInMirror(phase) || this.#mirrors.get(model)?.serial === serial) return
+    const seen = new Set(await store.mirrorInputs(model, serial))
+    this.#mirrors.set(model, { serial, seen, waiting: new Map(), latencies: new CopyLatencies() })
   }
 
   accept({ model, serial, pairs }: PairsMessage, { phase }: Rollout): void {
@@ -35,6 +36,7 @@ export class Mirrors {
       known.seen.add(key)
       if (known.seen.size > INPUTS_MAX) known.seen.delete(known.seen.values().next().value!)
       known.waiting.set(key, pair)
+      if (other === 0 && isGood(pair)) known.latencies.add(pair[8], pair[9])
     }
   }
 
@@ -54,6 +56,12 @@ export class Mirrors {
     return { mirrored: { pairs: of(0), floor: of(1) }, inputs: [...waiting.keys()] }
   }
 
+  /** How long copies took lately beside the originals; undefined before the first, and where none are compared. */
+  latency({ model, serial, phase }: Rollout): CopyLatency | undefined {
+    const known = this.#mirrors.get(model)
+    return known?.serial === serial && isInMirror(phase) ? known.latencies.median() : undefined
+  }
+
   /** No rollout of this model runs, or what it has counted is to be recalled. */
   delete(model: string): void {
     this.#mirrors.delete(model)
@@ -70,9 +78,13 @@ interface Remembered {
   /** Those that have counted or wait to, by their keys. */
   readonly seen: Set<number>
   waiting: Map<number, PackedPair>
+  readonly latencies: CopyLatencies
 }
 
 const NOTHING = { mirrored: { pairs: [], floor: [] }, inputs: [] }
+
+const isGood = ([, , stable, , , other]: PackedPair) =>
+  PAIR_OUTCOMES[stable] === 'good' && PAIR_OUTCOMES[other] === 'good'
 
 function pairOf(
   [, , stableOutcome, stableScore, stableClass, otherOutcome, otherScore, otherClass]: PackedPair,

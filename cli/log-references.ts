@@ -21,12 +21,16 @@ export function foundationsOf(policy: Policy, before: readonly RecordedRequest[]
     0.999,
   )
   const horizonMs = HORIZONS_MS.find((horizon) => horizon >= slowest) ?? HORIZONS_MS.at(-1)!
+  const truths = stable.flatMap(({ truth }) => truth ?? [])
   const scores = scoresOf(stable)
   const references: References = {
     ...referencesBefore({ horizonMs, ...(scores && { score: scores.reference }) }),
     errorRate: rate(failed),
     unfinishedRate: rate(failed + aborted),
     rejectedRate: rate(rejected),
+    ...(truths.length > 0 && {
+      wrongRate: (truths.filter(({ wrong }) => wrong).length + 0.5) / (truths.length + 1),
+    }),
   }
   const distances = new Set(
     [...policy.guardrails, ...policy.signals].map((one) => ('distance' in one ? one.distance : one.metric)),

@@ -32,9 +32,15 @@ export async function offlinePlan(file: string, expected: ExpectedTraffic): Prom
   if (!parsed.ok) throw new CommandError(describeProblems(file, parsed.problems))
   const { policy } = parsed.file
   const agesMs = { early: HORIZON_MS, final: DEADLINE_MS, labels: labelWindowOf(policy) ?? 0 }
-  const { steps, comparisons, ...plan } = planRollout(policy, trafficOf(expected, agesMs))
+  const { mirror, steps, comparisons, ...plan } = planRollout(policy, trafficOf(expected, agesMs))
   return {
     expected: plan.expected ?? null,
+    mirror: mirror
+      ? {
+          ...{ durationSeconds: mirror.durationSeconds ?? null, inputs: mirror.inputs ?? null },
+          slowest: mirror.slowest ?? null,
+        }
+      : null,
     steps: steps.map(({ weightBp, startSeconds, durationSeconds, slowest }) => ({
       ...{ weightPercent: weightBp / 100, startSeconds },
       ...{ durationSeconds: durationSeconds ?? null, slowest: slowest ?? null },

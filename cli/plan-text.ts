@@ -2,7 +2,7 @@ import { columns, durationText, paint, percentText } from './text.ts'
 import type { Need, Plan } from './views.ts'
 
 /** A plan as people read it. */
-export function planLines({ expected, steps, comparisons, cannotDecide, warnings }: Plan): string[] {
+export function planLines({ expected, mirror, steps, comparisons, cannotDecide, warnings }: Plan): string[] {
   return [
     expected === null
       ? paint('yellow', 'no promotion is to be expected')
@@ -10,6 +10,7 @@ export function planLines({ expected, steps, comparisons, cannotDecide, warnings
     '',
     ...columns([
       ['step', 'weight', 'begins after', 'takes', 'waits longest for'].map((title) => paint('dim', title)),
+      ...(mirror === null ? [] : [mirrorRow(mirror)]),
       ...steps.map(({ weightPercent, startSeconds, durationSeconds, slowest }, i) => [
         `${i + 1}`,
         percentText(weightPercent),
@@ -36,6 +37,14 @@ export function planLines({ expected, steps, comparisons, cannotDecide, warnings
     ...cannotDecide.map((sentence) => paint('red', `cannot be decided: ${sentence}`)),
     ...warnings.map((sentence) => paint('yellow', `note: ${sentence}`)),
   ]
+}
+
+function mirrorRow({ durationSeconds, inputs, slowest }: NonNullable<Plan['mirror']>): string[] {
+  const takes =
+    durationSeconds === null
+      ? 'never ends'
+      : `${durationText(durationSeconds)}, ${inputs?.toLocaleString('en-US')} distinct inputs`
+  return ['mirror', '', durationText(0), takes, slowest ?? 'its least duration']
 }
 
 function needText(need: Need | null | undefined): string {

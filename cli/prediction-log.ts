@@ -20,6 +20,9 @@ export interface ReadLog {
 export interface LoggedRequest extends RecordedRequest {
   readonly version: string
   readonly model: string
+  /** The version whose answer the client got; undefined for none. */
+  readonly answeredBy?: string
+  readonly predictionId?: string
 }
 
 const OUTCOMES: Readonly<Record<string, RecordedRequest['outcome']>> = {
@@ -124,6 +127,8 @@ function requestOf({ type, time, data }: Event): LoggedRequest | undefined | str
     elapsedMs: typeof latency_ms === 'number' ? latency_ms : 0,
     ...(typeof score === 'number' && { score }),
     ...(typeof data?.class === 'number' && { class: data.class }),
+    ...(typeof data?.answered_by === 'string' && { answeredBy: data.answered_by }),
+    ...(typeof data?.prediction_id === 'string' && { predictionId: data.prediction_id }),
   }
 }
 

@@ -85,7 +85,7 @@ export function rolloutLines(rollout: Rollout, nowMs: number): string[] {
 }
 
 /** What copies of requests show, while nobody gets the canary's answers. */
-function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
+function mirrorLines({ percent, pairs, floor, latency, comparisons }: Mirror): string[] {
   const differ = ({ pairs, different }: typeof floor) =>
     pairs === 0
       ? 'nothing compared yet'
@@ -95,6 +95,11 @@ function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
   return [
     '',
     `  copies of ${percentText(percent)} of the requests: ${differ(pairs)}; stable beside itself: ${differ(floor)}`,
+    ...(latency
+      ? [
+          `  medians: ${milliseconds(latency.canaryMs)} beside ${milliseconds(latency.stableMs)} of stable (not judged)`,
+        ]
+      : []),
     '',
     ...columns([
       ['guardrail', '', 'to its proof', 'to a rollback'],
@@ -107,6 +112,8 @@ function mirrorLines({ percent, pairs, floor, comparisons }: Mirror): string[] {
     ]).map((line) => `  ${line}`),
   ]
 }
+
+const milliseconds = (ms: number) => `${Number(ms.toPrecision(2))} ms`
 
 function readingRow({ name, acts, verdict, observed, samples, secondsToDecide, metric }: Reading): string[] {
   const share = (value: number) =>
@@ -128,7 +135,12 @@ export function whyOf({ actor, reason, because }: Pick<DecisionRow, 'actor' | 'r
 /** In which phase a rollout is, with its step where it has one. */
 export function phaseText({ phase, steps }: RolloutBrief, nowMs: number): string {
   const { kind, step, weightPercent, reason, actor, until } = phase
-  const at = step === undefined ? '' : ` at step ${step} of ${steps} (${percentText(weightPercent ?? 0)})`
+  const at =
+    step === undefined
+      ? ''
+      : step === 0
+        ? ' in the mirror'
+        : ` at step ${step} of ${steps} (${percentText(weightPercent ?? 0)})`
   const age = `for ${since(phase.since, nowMs)}`
   switch (kind) {
     case 'mirroring':

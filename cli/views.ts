@@ -72,6 +72,7 @@ interface Agreement {
 
 export interface Mirror {
   readonly percent: number
+  readonly latency: { readonly stableMs: number; readonly canaryMs: number } | null
   readonly pairs: Agreement
   readonly floor: Agreement
   readonly comparisons: readonly {
@@ -139,6 +140,11 @@ export interface Need {
 
 export interface Plan {
   readonly expected: Need | null
+  readonly mirror: {
+    readonly durationSeconds: number | null
+    readonly inputs: number | null
+    readonly slowest: string | null
+  } | null
   readonly steps: readonly {
     readonly weightPercent: number
     readonly startSeconds: number

@@ -169,7 +169,11 @@ function checkScore({ score, outputs }: Manifest): Finding[] {
 function checkFiles(manifest: Manifest): Finding[] {
   const names = namedFiles(manifest)
   const keys = (['file', 'golden', 'reference', 'card'] as const).filter((key) => manifest[key] !== undefined)
-  const paths: Path[] = [...keys.map((key) => [key]), ['explain', 'background']]
+  const paths: Path[] = [
+    ...keys.map((key) => [key]),
+    ...(manifest.explain?.background === undefined ? [] : [['explain', 'background']]),
+    ...(manifest.externalData ?? []).map((_, i) => ['externalData', i]),
+  ]
   return names.flatMap((name, i) =>
     names.indexOf(name) < i
       ? [{ path: paths[i]!, expected: 'a file of its own', found: `"${name}" again` }]

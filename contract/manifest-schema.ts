@@ -58,6 +58,8 @@ export const manifestSchema = z.strictObject({
   platform: z.literal('onnxruntime_onnx'),
   file: fileName,
   sha256,
+  /** Files in which the ONNX file keeps weights. */
+  externalData: z.array(fileName).min(1).max(64).optional(),
   description: text.optional(),
   inputs: z.array(field).min(1).max(1000),
   outputs: z.array(output).min(1).max(1000),
@@ -119,8 +121,16 @@ export type Output = z.infer<typeof output>
 export type Manifest = z.infer<typeof manifestSchema>
 
 /** The files a version consists of besides model.yaml. */
-export function namedFiles({ file, golden, reference, card, explain }: Manifest): string[] {
-  return [file, golden, reference, card, explain?.background].filter((name) => name !== undefined)
+export function namedFiles({
+  file,
+  golden,
+  reference,
+  card,
+  explain,
+  externalData = [],
+}: Manifest): string[] {
+  const single = [file, golden, reference, card, explain?.background]
+  return [...single.filter((name) => name !== undefined), ...externalData]
 }
 
 /** The number of values in one record's share of a field or output. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { parseBackground } from './background.ts'
@@ -55,6 +56,10 @@ export async function loadModelFolder(
   let background: Record<string, unknown>[] | undefined
   for (const name of namedFiles(manifest)) {
     const shown = join(folder, name)
+    if (manifest.externalData?.includes(name)) {
+      hashes.set(name, await streamedHash(path, name, shown))
+      continue
+    }
     const content = await contentOf(path, name, shown)
     hashes.set(name, sha256(content))
     if (name === manifest.golden) golden = parseGolden(content.toString('utf8'), shown)
@@ -106,8 +111,24 @@ async function namesIn(folder: string): Promise<string[]> {
 async function contentOf(folder: string, name: string, shown: string): Promise<Buffer> {
   const path = await within(folder, join(folder, name), shown)
   return readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw fault(shown, '', 'a readable file', error.code ?? error.message)
+    throw unreadable(shown, error)
   })
+}
+
+/** Weights may be larger than what fits into memory at once. */
+async function streamedHash(folder: string, name: string, shown: string): Promise<string> {
+  const path = await within(folder, join(folder, name), shown)
+  const hash = createHash('sha256')
+  try {
+    for await (const piece of createReadStream(path)) hash.update(piece)
+  } catch (error) {
+    throw unreadable(shown, error as NodeJS.ErrnoException)
+  }
+  return hash.digest('hex')
+}
+
+function unreadable(shown: string, { code, message }: NodeJS.ErrnoException): ManifestError {
+  return fault(shown, '', 'a readable file', code ?? message)
 }
 
 /** The real path of something that must lie inside `folder`, itself a real path. */

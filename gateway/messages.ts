@@ -204,7 +204,7 @@ export interface PairsMessage {
 
 /**
  * A hash of the request's body, what stable was compared with (0 the canary, 1 itself), and of both answers the outcome
- * (its index in `PAIR_OUTCOMES`), score and class; null where there is none.
+ * (its index in `PAIR_OUTCOMES`), score and class; null where there is none. Then how long both took, in ms.
  */
 export type PackedPair = readonly [
   inputHash: number,
@@ -215,6 +215,8 @@ export type PackedPair = readonly [
   otherOutcome: number,
   otherScore: number | null,
   otherClass: number | null,
+  stableMs: number,
+  otherMs: number,
 ]
 
 export const PAIR_OUTCOMES = ['good', 'rejected', 'failed'] as const

@@ -59,6 +59,9 @@ describe('values in the units of people become values in the units of the progra
     expect(mirror).toEqual({ mirrorBp: 2000, minDurationMs: 600_000, proof: 0.3 })
     expect(weights.map(({ weightBp }) => weightBp)).toEqual([5000])
     expect(hash).not.toBe(policy({ steps: '[{ setWeight: 50, minDuration: 1m }]' }).hash)
+    const asking = policy({ steps: steps.replace('0.3', '0.3, requiresApproval: true') })
+    expect(asking.mirror).toEqual({ ...mirror, requiresApproval: true })
+    expect(policy({ steps: steps.replace('0.3', '0.3, requiresApproval: false') }).hash).toBe(hash)
   })
 
   test('rates: percentage points are absolute, percent is of the rate of stable', () => {

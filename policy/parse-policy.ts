@@ -80,8 +80,16 @@ function policyOf(name: string, written: WrittenPolicy): Policy {
 /** The mirror that the steps begin with, if they do. */
 function mirrorOf([first]: WrittenPolicy['steps']): Pick<Policy, 'mirror'> {
   if (first?.mirror === undefined) return {}
-  const { mirror, minDuration, proof = 1 } = first
-  return { mirror: { mirrorBp: mirror.percent, minDurationMs: minDuration, proof } }
+  const { mirror, minDuration, proof = 1, requiresApproval } = first
+  return {
+    mirror: {
+      mirrorBp: mirror.percent,
+      minDurationMs: minDuration,
+      proof,
+      // Only where it is asked: a policy that does not keeps its hash.
+      ...(requiresApproval && { requiresApproval }),
+    },
+  }
 }
 
 /** The last step asks for the whole rollout's proof; of its own it asks none unless the file says so. */
@@ -208,10 +216,7 @@ function crossCheck({ steps, guardrails, signals }: WrittenPolicy, policy: Polic
 }
 
 /** A step sets a weight, or is the mirror that others follow. */
-function formFindings(
-  { mirror, setWeight, gates, requiresApproval }: WrittenPolicy['steps'][number],
-  i: number,
-): Finding[] {
+function formFindings({ mirror, setWeight, gates }: WrittenPolicy['steps'][number], i: number): Finding[] {
   const at = (key: string) => ['steps', i, key]
   if (mirror === undefined)
     return setWeight === undefined ? [{ path: at('setWeight'), expected: WEIGHT_EXPECTED }] : []
@@ -219,14 +224,6 @@ function formFindings(
   return [
     ...(i > 0 ? [{ path: at('mirror'), expected: 'no mirror but in the first step' }] : []),
     ...(setWeight === undefined ? [] : [{ path: at('setWeight'), expected: inMirror }]),
-    ...(requiresApproval
-      ? [
-          {
-            path: at('requiresApproval'),
-            expected: 'false or nothing, as the next step can ask for approval',
-          },
-        ]
-      : []),
     ...(gates === undefined
       ? []
       : [

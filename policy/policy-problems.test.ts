@@ -57,10 +57,6 @@ test.each([
     'steps[0].gates: expected nothing, as a mirror waits for every guardrail',
   ],
   [
-    step('mirror: { percent: 10 }, minDuration: 1m, proof: 0.3, requiresApproval: true'),
-    'steps[0].requiresApproval: expected false or nothing',
-  ],
-  [
     {
       steps:
         '[{ setWeight: 5, minDuration: 1m, proof: 0.3 }, { mirror: { percent: 10 }, minDuration: 1m, proof: 0.3 }, { setWeight: 50, minDuration: 1m }]',

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileEncoder, type Encoder } from '@coalmine/contract/encode.ts'
 import type { Golden } from '@coalmine/contract/golden.ts'
@@ -6,6 +7,7 @@ import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import type { Reference } from '@coalmine/contract/reference.ts'
 import type { Engine } from './engine.ts'
 import type { ExplainerSettings } from './explain/explainer.ts'
+import { externalFiles } from './external-data.ts'
 import { openSession } from './ort-session.ts'
 import { probeRecord } from './probe-record.ts'
 import { batchRowsMax, signatureProblems } from './signature.ts'
@@ -48,6 +50,13 @@ export async function openModel(
   const file = join(path, manifest.file)
   const outputNames = manifest.outputs.map(({ name }) => name)
   const inThread = () => openThread({ path: file, outputNames }, onLost)
+
+  const named = manifest.externalData ?? []
+  const unnamed = externalFiles(await readFile(file)).filter((name) => !named.includes(name))
+  if (unnamed.length > 0)
+    throw new Error(
+      `${manifest.file} keeps weights in ${unnamed.map((name) => JSON.stringify(name)).join(', ')}, which model.yaml should name under externalData as files of the folder: the digest covers what is named`,
+    )
 
   let engine = await (threading === 'thread' ? inThread() : openSession(file, outputNames))
   const problems = signatureProblems(manifest, engine.inputs, engine.outputs)

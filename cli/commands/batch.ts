@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { BatchError } from '@coalmine/worker/batch/batch-error.ts'
+import { delimiterOf } from '@coalmine/worker/batch/delimiter.ts'
 import { FORMATS } from '@coalmine/worker/batch/input-files.ts'
 import type { JobSummary } from '@coalmine/worker/batch/job.ts'
 import type { ExplainChoice } from '@coalmine/worker/batch/part.ts'
@@ -19,6 +20,8 @@ interface Flags {
   models: string
   in: string[]
   inFormat?: (typeof FORMATS)[number]
+  delimiter?: string
+  acceptRejects?: boolean
   out: string
   format?: (typeof FORMATS)[number]
   key?: string[]
@@ -46,6 +49,11 @@ export function batchCommand(program: Command, context: Context): void {
     .option('--models <folder>', 'where versions lie', 'models')
     .requiredOption('--in <file...>', 'files, folders or patterns; - is standard input')
     .addOption(new Option('--in-format <format>', 'where the name does not say it').choices([...FORMATS]))
+    .option(
+      '--delimiter <character>',
+      'between the columns of CSV input: a comma unless said; ; | or tab',
+      delimiter,
+    )
     .requiredOption('--out <folder>', 'where parts, rejects and the checkpoint go')
     .addOption(new Option('--format <format>', 'of the output; that of the first file').choices([...FORMATS]))
     .option('--key <column...>', 'columns to pass on (default: all)')
@@ -56,6 +64,10 @@ export function batchCommand(program: Command, context: Context): void {
       ).choices(['own', 'interventional']),
     )
     .option('--max-error-rate <part>', 'fail when more rows than this are rejected, 0 to 1', part, 1)
+    .option(
+      '--accept-rejects',
+      'end with 0 also where rows were rejected, as a Kubernetes Job takes any other code for a failure',
+    )
     .option('--concurrency <n>', 'threads, each with the model', whole(1, 256), availableParallelism())
     .option('--part-rows <n>', 'rows of a part', whole(1, 1_000_000), ROWS_PER_PART)
     .option('--resume', 'go on with the job in the folder, if there is one')
@@ -65,17 +77,17 @@ export function batchCommand(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 2 done with rejected rows, 1 failed (try again with --resume), 42 failed for good.
+Exit codes: 0 done, 2 done with rejected rows (0 with --accept-rejects), 1 failed (try again with --resume), 42 failed for good.
 
 Examples:
   coalmine batch predict --model churn --version 1.1.0 --in customers.parquet --out scored/
   coalmine batch predict --model churn --version 1.1.0 --in 'in/*.csv' --key customer_id --out scored/ --resume
-  gunzip -c customers.csv.gz | coalmine batch predict --model churn --version 1.1.0 --in - --in-format csv --out scored/`,
+  coalmine batch predict --model churn --version 1.1.0 --in 'in/*.csv.gz' --delimiter ';' --out scored/`,
     )
     .action(async (flags: Flags, command: Command) => {
       const summary = await run(flags)
       context.print(command, summary, () => summaryLines(summary, flags.out))
-      if (summary.rejected > 0) process.exitCode = EXIT.rejects
+      if (summary.rejected > 0 && !flags.acceptRejects) process.exitCode = EXIT.rejects
     })
 }
 
@@ -92,6 +104,7 @@ async function run(flags: Flags): Promise<JobSummary> {
         version: flags.version,
         inputs: flags.in,
         inputFormat: flags.inFormat,
+        delimiter: flags.delimiter,
         out: flags.out,
         format: flags.format,
         keys: flags.key,
@@ -140,6 +153,13 @@ function part(text: string): number {
   if (text.trim() === '' || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError('expected a part from 0 to 1, such as 0.01.')
   return value
+}
+
+function delimiter(text: string): string {
+  const known = delimiterOf(text)
+  if (known === undefined)
+    throw new InvalidArgumentError('expected one of , ; | : tab, or another sign that no value has.')
+  return known
 }
 
 function whole(min: number, max: number): (text: string) => number {

@@ -56,6 +56,7 @@ function importCommand(model: Command, context: Context): void {
     .option('--models <folder>', 'where versions lie', 'models')
     .option('--name <name>', 'of the model here')
     .option('--version <version>', 'here; the number in the registry unless said')
+    .option('--tag', 'tag the version in the registry with model, version and digest here')
     .addHelpText(
       'after',
       '\nExample:\n  coalmine model import mlflow models:/churn@champion --tracking-uri http://127.0.0.1:5000',
@@ -65,7 +66,7 @@ function importCommand(model: Command, context: Context): void {
       const { importModel } = await import('../mlflow/import-model.ts')
       const client = new TrackingClient(flags.trackingUri, process.env)
       const imported = await importModel(client, parseModelUri(uri), {
-        ...{ modelsFolder: flags.models, name: flags.name, version: flags.version },
+        ...{ modelsFolder: flags.models, name: flags.name, version: flags.version, tag: flags.tag },
         fault: unreadiness,
       })
       context.print(command, imported, () => [
@@ -80,6 +81,7 @@ interface ImportFlags {
   models: string
   name?: string
   version?: string
+  tag?: boolean
 }
 
 /** Why a worker would not serve it; undefined when it would. */

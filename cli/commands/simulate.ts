@@ -18,6 +18,7 @@ import { fileFault } from '../file-fault.ts'
 import { foundationsOf } from '../log-references.ts'
 import { type LoggedRequest, readPredictionLog } from '../prediction-log.ts'
 import { columns, durationText, paint, percentText } from '../text.ts'
+import { readTruths, withTruths } from '../truths.ts'
 
 /** Stable's requests that only tell how stable is: a tenth, and not more than are of use. */
 const FOUNDATION_PART = 0.1
@@ -29,6 +30,8 @@ interface Flags {
   policy: string
   log: string[]
   model?: string
+  truth?: string[]
+  labels?: string[]
   splits?: number
   seed: string
 }
@@ -54,6 +57,14 @@ export function simulateCommand(program: Command, context: Context): void {
     .requiredOption('--log <path...>', 'files of the prediction log, or their folders')
     .option('--model <name>', 'where the log has several')
     .option(
+      '--truth <file...>',
+      'what turned out to be true, as it is sent as feedback: CSV or JSON lines of prediction_id, truth and observed_at',
+    )
+    .option(
+      '--labels <name...>',
+      'the classes in the order of model.yaml, where truths or the policy name them',
+    )
+    .option(
       '--splits <n>',
       `draw stable beside itself so many times (${SPLITS} where there is no canary)`,
       splits,
@@ -66,7 +77,8 @@ export function simulateCommand(program: Command, context: Context): void {
     .action(async (flags: Flags, command: Command) => {
       const { policy, notes } = await policyOf(flags.policy)
       const read = await readPredictionLog(flags.log, flags.model)
-      const simulated = simulate(policy, read.requests, flags)
+      const requests = await judgedRequests(policy, read.requests, flags, notes)
+      const simulated = simulate(policy, requests, flags)
       if (read.cutOff > 0) notes.push(`${read.cutOff} lines were cut off and are left out`)
       context.print(command, view(simulated, notes), () => lines(simulated, policy, notes))
       if (simulated.mode === 'recorded' && simulated.result.outcome === 'rolled-back')
@@ -125,17 +137,43 @@ function settingsOf(
   }
 }
 
+/** The requests with the truths of the files, and a word on how many there were. */
+async function judgedRequests(
+  policy: Policy,
+  requests: readonly LoggedRequest[],
+  { truth: files, labels = [] }: Flags,
+  notes: string[],
+): Promise<readonly LoggedRequest[]> {
+  const compared = [...policy.guardrails, ...policy.signals].filter(({ metric }) => metric === 'accuracy')
+  if (files === undefined) {
+    if (compared.length > 0)
+      notes.push('without --truth nothing is known of what was right, so accuracy is never proven here')
+    return requests
+  }
+  if (compared.length === 0) throw new CommandError('--truth: the policy compares no accuracy', EXIT.usage)
+  for (const comparison of compared) {
+    const one = 'class' in comparison ? comparison.class : undefined
+    if (one !== undefined && !labels.includes(one))
+      throw new CommandError(`--labels: expected the classes of the model, ${one} among them`, EXIT.usage)
+  }
+  const read = await readTruths(files)
+  const judged = withTruths(requests, read, labels)
+  const used = judged.filter(({ truth }) => truth !== undefined).length
+  const again = read.repeated > 0 ? `, and ${count(read.repeated)} came again` : ''
+  notes.push(`${count(used)} of ${count(read.truths.size)} truths are about answers in the log${again}`)
+  return judged
+}
+
 async function policyOf(file: string): Promise<{ policy: Policy; notes: string[] }> {
   const text = await readFile(file, 'utf8').catch((error: Error) => {
     throw fileFault(file, error)
   })
   const parsed = parsePolicy(basename(file).replace(/\.ya?ml$/, ''), text)
   if (!parsed.ok) throw new CommandError(describeProblems(file, parsed.problems))
-  const { mirror, ...policy } = parsed.file.policy
+  const { policy } = parsed.file
   const notes: string[] = []
-  if (mirror !== undefined) notes.push('the mirror step is left out: a log has one answer to each request')
-  if (policy.guardrails.some(({ metric }) => metric === 'accuracy'))
-    notes.push('a log holds no truths, so accuracy is never proven here')
+  if (policy.mirror !== undefined)
+    notes.push('the mirror step is left out: a log has one answer to each request')
   return { policy, notes }
 }
 

@@ -1,8 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as bodyOf } from 'node:stream/consumers'
+import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
+import { externalModel } from '@coalmine/worker/testing/external-model.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { importModel } from './import-model.ts'
 import { parseModelUri } from './model-uri.ts'
@@ -19,6 +22,10 @@ const json =
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(JSON.stringify(body))
   }
+const bytes =
+  (body: Uint8Array): Answer =>
+  (response) =>
+    response.end(body)
 const text =
   (body: string | Buffer): Answer =>
   (response) =>
@@ -81,10 +88,21 @@ describe('an import is refused, and leaves nothing behind, where', () => {
     ],
     ['there is no MLmodel', () => delete answers.MLmodel, /has no MLmodel file/],
     ['there is no model', () => {}, /has no model\.onnx/],
+    ['the model is none', () => (answers['model.onnx'] = text('<html>')), /the model is no ONNX file/],
+    ...['../../.ssh/id', '/etc/passwd', 'a/b.data', ''].map((location): [string, () => void, RegExp] => [
+      `the weights are said to lie in "${location}"`,
+      () => (answers['model.onnx'] = bytes(externalModel(location).onnx)),
+      /the weights of the model: expected the plain name of a file/,
+    ]),
     [
-      'the model is none',
-      () => (answers['model.onnx'] = text('<html>')),
-      /ONNX Runtime cannot load the model/,
+      'the weights have the name of a file of ours',
+      () => (answers['model.onnx'] = bytes(externalModel('golden.jsonl').onnx)),
+      /the weights of the model lie in golden\.jsonl, a name that Coalmine has for another file/,
+    ],
+    [
+      'the weights are not there',
+      () => (answers['model.onnx'] = bytes(externalModel('weights.data').onnx)),
+      /has no weights\.data, in which model\.onnx keeps weights/,
     ],
     [
       'the download breaks off',
@@ -133,6 +151,51 @@ describe('an import is refused, and leaves nothing behind, where', () => {
     await close()
     await expect(run()).rejects.toThrow(/MLflow does not answer \(ECONNREFUSED\)/)
     await expect(run()).rejects.toMatchObject({ exitCode: 3 })
+  })
+})
+
+describe('a model whose weights lie in another file', () => {
+  const TAG = '/api/2.0/mlflow/model-versions/set-tag'
+  let tags: Record<string, string>[]
+  beforeEach(() => {
+    const { onnx, data } = externalModel('weights.data')
+    tags = []
+    answers['model.onnx'] = bytes(onnx)
+    answers['weights.data'] = bytes(data)
+    answers[TAG] = async (response, request) => {
+      tags.push(JSON.parse(await bodyOf(request)))
+      json({})(response, request)
+    }
+  })
+
+  test('is imported with it, named in the manifest and covered by the digest; the registry hears nothing', async () => {
+    await run()
+    const { manifest, digest } = await loadModelFolder(models(), 'churn', '1')
+    expect(manifest.externalData).toEqual(['weights.data'])
+    expect(manifest.provenance!.mlflow!.artifacts.map(({ path }) => path)).toContain('weights.data')
+    writeFileSync(join(models(), 'churn/1/weights.data'), Float32Array.of(1, 1))
+    expect((await loadModelFolder(models(), 'churn', '1')).digest).not.toBe(digest)
+    expect(tags).toEqual([])
+  })
+
+  test('is tagged with what it has become here, when that is asked', async () => {
+    await run({}, { tag: true, version: '2.0.0' })
+    const { digest } = await loadModelFolder(models(), 'churn', '2.0.0')
+    const of = { name: 'churn', version: '1' }
+    expect(tags).toEqual([
+      { ...of, key: 'coalmine.model', value: 'churn' },
+      { ...of, key: 'coalmine.version', value: '2.0.0' },
+      { ...of, key: 'coalmine.digest', value: digest },
+    ])
+  })
+
+  test.each([
+    ['refuses it', json({}, 403), /churn 1 is imported, and not tagged: MLflow refuses \(403\)/],
+    ['does not know it any more', json({}, 404), /not tagged: MLflow/],
+  ])('stays imported where the registry %s', async (_, answer, message) => {
+    answers[TAG] = answer
+    await expect(run({}, { tag: true })).rejects.toThrow(message)
+    expect(left()).toEqual(['churn'])
   })
 })
 

@@ -3,10 +3,12 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileEncoder } from '@coalmine/contract/encode.ts'
 import { type Manifest, parseManifest } from '@coalmine/contract/manifest.ts'
+import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import { modelNameProblem, versionProblem } from '@coalmine/contract/names.ts'
 import type { Problem } from '@coalmine/contract/problem.ts'
 import { compileRecord } from '@coalmine/contract/record.ts'
 import type { Engine } from '@coalmine/worker/engine.ts'
+import { externalFiles } from '@coalmine/worker/external-data.ts'
 import { compileRowWriter } from '@coalmine/worker/json-rows.ts'
 import { openSession } from '@coalmine/worker/ort-session.ts'
 import { probeRecord } from '@coalmine/worker/probe-record.ts'
@@ -14,14 +16,15 @@ import { stringify } from 'yaml'
 import { CommandError, EXIT } from '../exit-code.ts'
 import { checkOutputs, draftedInputs, draftedOutputs } from './drafted-manifest.ts'
 import { exampleRecords } from './input-example.ts'
-import { lineageOf, registeredVersion } from './lineage.ts'
-import { type MlModel, parseMlModel } from './mlmodel.ts'
+import { lineageOf, type Registered, registeredVersion } from './lineage.ts'
+import { type MlModel, parseMlModel, plainName } from './mlmodel.ts'
 import type { ModelUri } from './model-uri.ts'
 import type { TrackingClient } from './tracking-client.ts'
 
 const MIB = 1024 * 1024
 const MLMODEL_BYTES_MAX = MIB
 const MODEL_BYTES_MAX = 2048 * MIB
+const EXTERNAL_BYTES_MAX = 16_384 * MIB
 const SIDE_BYTES_MAX = 64 * MIB
 const GOLDEN_MAX = 100
 /** What a training script may log beside the model: taken as it is. */
@@ -32,6 +35,8 @@ export interface ImportSettings {
   /** In place of the registry's. */
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** Tell the registry which version of ours this one has become. */
+  readonly tag?: boolean | undefined
   /** What is wrong with a version in a models folder; undefined when a worker would serve it. */
   readonly fault: (modelsFolder: string, model: string, version: string) => Promise<string | undefined>
 }
@@ -71,9 +76,25 @@ export async function importModel(
       )
     await mkdir(join(settings.modelsFolder, model), { recursive: true })
     await rename(staged, folder)
+    if (settings.tag) await tag(client, registered, { modelsFolder: settings.modelsFolder, model, version })
     return { ...{ model, version, folder, goldenRecords, notes }, registryVersion: registered.version }
   } finally {
     await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** Throws a CommandError where the registry takes none; what was imported stays. */
+async function tag(
+  client: TrackingClient,
+  { name, version: registryVersion }: Registered,
+  { modelsFolder, model, version }: { modelsFolder: string; model: string; version: string },
+): Promise<void> {
+  const { digest } = await loadModelFolder(modelsFolder, model, version)
+  const tags = { 'coalmine.model': model, 'coalmine.version': version, 'coalmine.digest': digest }
+  try {
+    for (const [key, value] of Object.entries(tags)) await client.tag(name, registryVersion, key, value)
+  } catch (error) {
+    throw new CommandError(`${model} ${version} is imported, and not tagged: ${(error as Error).message}`)
   }
 }
 
@@ -85,7 +106,7 @@ function named(text: string, problemOf: (text: string) => string | undefined, fl
 
 async function fill(
   client: TrackingClient,
-  registered: Awaited<ReturnType<typeof registeredVersion>>,
+  registered: Registered,
   { staged, model, version }: { staged: string; model: string; version: string },
 ): Promise<Pick<Imported, 'goldenRecords' | 'notes'>> {
   const at = [registered.name, registered.version] as const
@@ -102,6 +123,12 @@ async function fill(
   const file = await fetch(mlModel.file, 'model.onnx', MODEL_BYTES_MAX)
   if (file === undefined)
     throw new CommandError(`version ${registered.version} of '${registered.name}' has no ${mlModel.file}`)
+  const externalData = await externalNames(join(staged, 'model.onnx'))
+  for (const name of externalData)
+    if ((await fetch(name, name, EXTERNAL_BYTES_MAX)) === undefined)
+      throw new CommandError(
+        `version ${registered.version} of '${registered.name}' has no ${name}, in which ${mlModel.file} keeps weights`,
+      )
   const sides: Partial<Record<keyof typeof SIDE_FILES, string>> = {}
   for (const [key, name] of Object.entries(SIDE_FILES))
     if (await fetch(name, name, SIDE_BYTES_MAX)) sides[key as keyof typeof SIDE_FILES] = name
@@ -123,6 +150,7 @@ async function fill(
     const provenance = await lineageOf(client, registered, artifacts, mlModel.mlflowVersion)
     const manifest: Record<string, unknown> = {
       ...{ name: model, version, platform: 'onnxruntime_onnx', file: 'model.onnx', sha256: file.sha256 },
+      ...(externalData.length > 0 && { externalData }),
       ...{ ...contract, ...sides, provenance },
     }
     const yaml = stringify(manifest)
@@ -134,20 +162,38 @@ async function fill(
   }
 }
 
-/** From its bytes, so that weights in files beside it are missed here and not in production. */
-async function opened(path: string): Promise<Engine> {
-  const bytes = await readFile(path)
+/** Files with weights of the model: beside it, and none that has a meaning of its own. */
+async function externalNames(path: string): Promise<string[]> {
+  let names: string[]
   try {
-    const signatures = await openSession(bytes, [])
+    names = externalFiles(await readFile(path))
+  } catch (error) {
+    throw new CommandError(`the model is no ONNX file: ${(error as Error).message}`)
+  }
+  for (const name of names) {
+    if (OWN_FILES.has(plainName(name, 'the weights of the model')))
+      throw new CommandError(
+        `the weights of the model lie in ${name}, a name that Coalmine has for another file`,
+      )
+  }
+  return names
+}
+
+const OWN_FILES: ReadonlySet<string> = new Set([
+  ...['model.yaml', 'model.onnx', 'MLmodel'],
+  ...Object.values(SIDE_FILES),
+])
+
+async function opened(path: string): Promise<Engine> {
+  try {
+    const signatures = await openSession(path, [])
     checkOutputs(signatures)
     const names = signatures.outputs.map(({ name }) => name)
     await signatures.close()
-    return await openSession(bytes, names)
+    return await openSession(path, names)
   } catch (error) {
     if (error instanceof CommandError) throw error
-    const { message } = error as Error
-    const hint = /external/i.test(message) ? '; log it with save_as_external_data=False' : ''
-    throw new CommandError(`ONNX Runtime cannot load the model: ${message.split('\n')[0]}${hint}`)
+    throw new CommandError(`ONNX Runtime cannot load the model: ${(error as Error).message.split('\n')[0]}`)
   }
 }
 

@@ -27,10 +27,10 @@ export function parseMlModel(text: string): MlModel {
   const { saved_input_example_info: info, signature } = root
   const example = info === undefined || info === null ? undefined : objectOf(info, 'saved_input_example_info')
   return {
-    file: plainName(onnx.data, 'flavors.onnx.data'),
+    file: plainName(onnx.data, `${WHERE}: flavors.onnx.data`),
     columns: columnsOf(signature),
     ...(typeof example?.artifact_path === 'string' && {
-      example: plainName(example.artifact_path, 'saved_input_example_info.artifact_path'),
+      example: plainName(example.artifact_path, `${WHERE}: saved_input_example_info.artifact_path`),
     }),
     ...(typeof onnx.onnx_version === 'string' && { onnxVersion: onnx.onnx_version }),
     ...(typeof root.mlflow_version === 'string' && { mlflowVersion: root.mlflow_version }),
@@ -45,11 +45,11 @@ function yamlOf(text: string): unknown {
   }
 }
 
-/** A file beside the MLmodel and nothing else: whoever wrote it must not choose where files are read or written. */
+/** A file of the model's folder and nothing else: whoever wrote it must not choose where files are read or written. */
 export function plainName(value: unknown, field: string): string {
   if (typeof value === 'string' && /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(value)) return value
   throw new CommandError(
-    `${WHERE}: ${field}: expected the plain name of a file, found ${JSON.stringify(value) ?? 'nothing'}`,
+    `${field}: expected the plain name of a file, found ${JSON.stringify(value) ?? 'nothing'}`,
   )
 }
 

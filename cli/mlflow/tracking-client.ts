@@ -84,6 +84,19 @@ export class TrackingClient {
     return { bytes, sha256: hash.digest('hex') }
   }
 
+  /** Sets a tag of a registered version. Throws a CommandError where the server does not take it. */
+  async tag(name: string, version: string, key: string, value: string): Promise<void> {
+    const path = 'model-versions/set-tag'
+    const response = await this.#send(`/api/2.0/mlflow/${path}`, {
+      method: 'POST',
+      headers: { ...this.#headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ name, version, key, value }),
+    })
+    if (response.ok) return void (await response.body?.cancel())
+    await this.#missing(path, response)
+    throw new CommandError(`MLflow has no version ${version} of '${name}' to tag`)
+  }
+
   async #artifact(name: string, version: string, path: string): Promise<Response | undefined> {
     const response = await this.#get('/model-versions/get-artifact', { name, version, path })
     if (response.ok) return response
@@ -94,11 +107,14 @@ export class TrackingClient {
     throw new CommandError(`MLflow gives ${response.status} for ${path}: ${text.slice(0, 200)}`)
   }
 
-  async #get(path: string, query: Record<string, string>): Promise<Response> {
-    const url = `${this.#base}${path}?${new URLSearchParams(query)}`
+  #get(path: string, query: Record<string, string>): Promise<Response> {
+    return this.#send(`${path}?${new URLSearchParams(query)}`, { headers: this.#headers })
+  }
+
+  async #send(path: string, request: RequestInit): Promise<Response> {
     try {
-      return await fetch(url, {
-        headers: this.#headers,
+      return await fetch(`${this.#base}${path}`, {
+        ...request,
         // Credentials go to the server that was named, and nowhere else.
         redirect: 'error',
         signal: AbortSignal.timeout(SILENCE_MS),

@@ -30,7 +30,7 @@ export function Actions({ traffic }: { traffic: Traffic }) {
           Try a version
         </button>
       )}
-      {(rollout !== null || split !== null) && rollout?.phase.kind !== 'mirroring' && (
+      {(rollout !== null || split !== null) && (
         <button type="button" onClick={() => weigh(traffic)}>
           Set the share
         </button>
@@ -112,6 +112,7 @@ function actsFor({ model, rollout, split }: Traffic): Act[] {
   const { canary, phase, stable, steps } = rollout
   const stands = phase.kind === 'paused' || phase.kind === 'held'
   const steps_ = phase.step ?? 0
+  const isInMirror = rollout.mirror !== null
   return [
     ...(phase.kind === 'awaiting-approval'
       ? [
@@ -120,7 +121,9 @@ function actsFor({ model, rollout, split }: Traffic): Act[] {
             label: 'Approve',
             tone: 'primary',
             guarded: true,
-            says: `The step is proven; ${canary.version} goes on to the next one, or to everything.`,
+            says: isInMirror
+              ? `The mirror ends; ${canary.version} goes on to the first step.`
+              : `The step is proven; ${canary.version} goes on to the next one, or to everything.`,
           } as const,
         ]
       : []),
@@ -131,22 +134,26 @@ function actsFor({ model, rollout, split }: Traffic): Act[] {
             label: 'Resume',
             tone: 'primary',
             guarded: true,
-            says: `The rollout goes on at the first step at or above ${percent(phase.weightPercent ?? 0)}.`,
+            says: isInMirror
+              ? `${canary.version} gets copies again; what they have shown so far counts.`
+              : `The rollout goes on at the first step at or above ${percent(phase.weightPercent ?? 0)}.`,
           } as const,
         ]
       : []),
-    ...(phase.kind === 'stepping'
+    ...(phase.kind === 'stepping' || phase.kind === 'mirroring'
       ? [
           {
             verb: 'pause',
             label: 'Pause',
             tone: 'plain',
             guarded: true,
-            says: `The share stays at ${percent(phase.weightPercent ?? 0)}. A breach still rolls back.`,
+            says: isInMirror
+              ? `${canary.version} gets no copies meanwhile.`
+              : `The share stays at ${percent(phase.weightPercent ?? 0)}. A breach still rolls back.`,
           } as const,
         ]
       : []),
-    ...((steps_ > 0 || phase.kind === 'mirroring') && steps_ < steps && phase.kind !== 'awaiting-approval'
+    ...((steps_ > 0 || isInMirror) && steps_ < steps && phase.kind !== 'awaiting-approval'
       ? [
           {
             verb: 'advance',
@@ -200,7 +207,9 @@ function weigh({ model, revision, rollout, split }: Traffic): void {
     says:
       rollout === null
         ? 'At once.'
-        : 'At once. The rollout is paused, so that its steps do not move the share; Resume goes on.',
+        : rollout.mirror !== null
+          ? 'At once. A share above 0 ends the mirror: the canary answers clients, paused at this share; Resume goes on.'
+          : 'At once. The rollout is paused, so that its steps do not move the share; Resume goes on.',
     confirm: 'Set the share',
     tone: 'primary',
     fields: <WeightField />,
@@ -339,7 +348,7 @@ function Check({ label, on, set }: { label: string; on: boolean; set: (on: boole
   )
 }
 
-function PlanView({ plan: { expected, steps, cannotDecide, warnings } }: { plan: Plan }) {
+function PlanView({ plan: { expected, mirror, steps, cannotDecide, warnings } }: { plan: Plan }) {
   return (
     <div class="plan">
       <p>
@@ -353,6 +362,15 @@ function PlanView({ plan: { expected, steps, cannotDecide, warnings } }: { plan:
         )}
       </p>
       <ol>
+        {mirror && (
+          <li>
+            copies{' '}
+            {mirror.durationSeconds === null
+              ? 'that prove nothing'
+              : `for ${duration(mirror.durationSeconds)}, ${mirror.inputs?.toLocaleString('en-US')} distinct inputs`}
+            {mirror.slowest && <span class="muted">, waiting for {mirror.slowest}</span>}
+          </li>
+        )}
         {steps.map(({ weightPercent, durationSeconds, slowest }) => (
           <li key={weightPercent}>
             {percent(weightPercent)}{' '}

@@ -5,13 +5,19 @@ import { count, percent, title, VERDICTS } from './words.ts'
 
 /** What copies of requests show, while nobody gets the canary's answers. */
 export function MirrorCard({ mirror, canary, stable }: { mirror: Mirror; canary: string; stable: string }) {
-  const { pairs, floor, comparisons } = mirror
+  const { pairs, floor, latency, comparisons } = mirror
   return (
     <div class="grid">
       <section class="card">
         <h2>Answers to the same requests</h2>
         <Differences name={`${canary} beside ${stable}`} agreement={pairs} />
         <Differences name={`${stable} beside itself`} agreement={floor} />
+        {latency && (
+          <p class="figure-words">
+            {canary} takes <b>{milliseconds(latency.canaryMs)}</b>, {stable} {milliseconds(latency.stableMs)}:
+            medians, which are not judged
+          </p>
+        )}
         <p class="muted">
           {percent(mirror.percent)} of the requests are copied. Each input counts once, and clients get the
           answers of {stable} alone. Another version may well answer otherwise: what decides are the
@@ -35,6 +41,8 @@ export function MirrorCard({ mirror, canary, stable }: { mirror: Mirror; canary:
     </div>
   )
 }
+
+const milliseconds = (ms: number) => `${Number(ms.toPrecision(2))} ms`
 
 function Differences({
   name,

@@ -25,7 +25,8 @@ export function ModelCard({ model }: { model: Model }) {
           {rollout && (
             <small>
               {rollout.canary.version} beside {rollout.stable.version}
-              {rollout.phase.step !== undefined && ` · step ${rollout.phase.step} of ${rollout.steps}`}
+              {rollout.phase.step !== undefined &&
+                ` · ${rollout.phase.step === 0 ? 'mirror' : `step ${rollout.phase.step} of ${rollout.steps}`}`}
             </small>
           )}
         </h2>

@@ -6,7 +6,7 @@ import { age, percent } from './words.ts'
 export function Steps({ rollout }: { rollout: Rollout }) {
   const { phase, steps, stepsPercent } = rollout
   const isOver = phase.kind === 'promoting' || phase.kind === 'watching'
-  const isMirror = phase.kind === 'mirroring'
+  const isMirror = rollout.mirror !== null
   const at = isOver ? steps + 1 : (phase.step ?? 0)
   const items: { label: string; state: string; weight?: number | undefined }[] = [
     { label: 'Prepare', state: at > 0 || isMirror ? 'done' : 'now' },

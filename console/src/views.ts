@@ -71,6 +71,7 @@ interface Agreement {
 /** Copies of requests that two versions answered. */
 export interface Mirror {
   percent: number
+  latency: { stableMs: number; canaryMs: number } | null
   pairs: Agreement
   floor: Agreement
   comparisons: (Pick<Reading, 'name' | 'metric' | 'verdict' | 'rollback'> & {
@@ -174,6 +175,7 @@ export interface Need {
 
 export interface Plan {
   expected: Need | null
+  mirror: { durationSeconds: number | null; inputs: number | null; slowest: string | null } | null
   steps: {
     weightPercent: number
     startSeconds: number

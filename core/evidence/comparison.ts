@@ -82,6 +82,8 @@ export interface MirrorStep {
   readonly minDurationMs: number
   /** The risk of going on although a guardrail that pairs speak of is at its margin or beyond. */
   readonly proof: number
+  /** A person must approve before the canary answers anybody. */
+  readonly requiresApproval?: true
 }
 
 /** What a mirror may spend of the risk of a false rollback; the rest is for the steps that follow. */

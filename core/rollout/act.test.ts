@@ -49,7 +49,7 @@ const outcomeOf = (rollout: Rollout, action: Action, frozen = false) => {
 const no = 'wrong-phase'
 const over = 'finished'
 const TABLE: { [K in Action['kind']]: { [P in Phase['kind']]: string } } = {
-  pause: row(no, no, 'paused', 'paused', no, 'paused', no, no),
+  pause: row(no, 'paused', 'paused', 'paused', no, 'paused', no, no),
   resume: row(no, no, no, no, 'stepping', 'stepping', no, no),
   approve: row(no, no, no, 'stepping', no, no, no, no),
   advance: row(no, 'stepping', 'stepping', 'stepping', 'stepping', 'stepping', no, no),
@@ -58,7 +58,7 @@ const TABLE: { [K in Action['kind']]: { [P in Phase['kind']]: string } } = {
   rollback: row(over, over, over, over, over, over, over, over),
   'safety-rollback': row(over, over, over, over, over, over, over, over),
   supersede: row(over, over, over, over, over, over, over, over),
-  'set-weight': row(no, no, 'paused', 'paused', 'paused', 'paused', no, no),
+  'set-weight': row(no, 'paused', 'paused', 'paused', 'paused', 'paused', no, no),
   // Without its mirror the policy is another one.
   'change-policy': row(
     ...PHASES.filter((kind) => kind !== 'finished').map((kind) =>

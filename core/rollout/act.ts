@@ -3,7 +3,7 @@ import { apply } from './apply.ts'
 import { drawIsBroken } from './attempt.ts'
 import type { Decision } from './decision.ts'
 import { percentText } from './deployment.ts'
-import { type Phase, stepOf, weightOf } from './phase.ts'
+import { isInMirror, MIRROR_STEP, type Phase, stepOf, weightOf } from './phase.ts'
 import { changedStatistics, type Policy } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
 import { isAA, isFinished, type Rollout } from './rollout.ts'
@@ -113,7 +113,7 @@ function decisionOf(
     case 'restart':
       return restart(rollout, action.policy, said)
     case 'pause':
-      return phase.kind === 'stepping' || phase.kind === 'awaiting-approval' || phase.kind === 'held'
+      return PAUSABLE.has(phase.kind)
         ? { kind: 'pause', weightBp: weightOf(phase), because: reason }
         : wrongPhase(phase, 'pause')
     case 'resume':
@@ -131,6 +131,8 @@ function decisionOf(
   }
 }
 
+const PAUSABLE: ReadonlySet<Phase['kind']> = new Set(['mirroring', 'stepping', 'awaiting-approval', 'held'])
+
 /** The first step at or above the weight; the last when the weight is above all. */
 export function stepAtOrAbove({ steps }: Policy, weightBp: number): number {
   const found = steps.findIndex((step) => step.weightBp >= weightBp)
@@ -140,6 +142,13 @@ export function stepAtOrAbove({ steps }: Policy, weightBp: number): number {
 function resume(rollout: Rollout, said: string): Decision | ActionRefusal {
   const { phase, policy } = rollout
   if (phase.kind !== 'paused' && phase.kind !== 'held') return wrongPhase(phase, 'resume')
+  if (isInMirror(phase))
+    return {
+      kind: 'resume',
+      step: MIRROR_STEP,
+      weightBp: 0,
+      because: `resumed by ${said}; ${rollout.canary.version} gets copies again`,
+    }
   if (drawIsBroken(rollout)) return BROKEN_DRAW
   const step = stepAtOrAbove(policy, phase.weightBp)
   const { weightBp } = policy.steps[step]!
@@ -153,7 +162,7 @@ function resume(rollout: Rollout, said: string): Decision | ActionRefusal {
 
 function advance(rollout: Rollout, said: string): Decision | ActionRefusal {
   const { phase, policy } = rollout
-  if (phase.kind === 'mirroring')
+  if (isInMirror(phase))
     return {
       kind: 'begin',
       weightBp: policy.steps[0]!.weightBp,
@@ -178,6 +187,11 @@ function promote(rollout: Rollout, said: string): Decision | ActionRefusal {
   const { phase, stable } = rollout
   if (isAA(rollout))
     return refused('only-measures', `${stable.version} is compared with itself: there is nothing to promote`)
+  if (isInMirror(phase))
+    return refused(
+      'wrong-phase',
+      'cannot promote a canary that has answered nobody yet: advance ends the mirror, and promote can follow',
+    )
   if (stepOf(phase) === undefined) return wrongPhase(phase, 'promote')
   return { kind: 'promote', proven: false, because: `promoted by ${said}; no comparison proves it` }
 }

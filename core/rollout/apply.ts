@@ -2,7 +2,7 @@ import { beginStep, startWatch, warmUp } from '../evidence/evidence.ts'
 import { startMirror } from '../evidence/mirror-evidence.ts'
 import { restarted, spentAnew } from './attempt.ts'
 import type { Decision } from './decision.ts'
-import { type Phase, stepOf, weightOf } from './phase.ts'
+import { isInMirror, MIRROR_STEP, type Phase, stepOf, weightOf } from './phase.ts'
 import { hasBegun, nextSecond, type Rollout } from './rollout.ts'
 
 /**
@@ -12,7 +12,7 @@ import { hasBegun, nextSecond, type Rollout } from './rollout.ts'
 export function apply(rollout: Rollout, decision: Decision, nowMs: number, actor: string): Rollout {
   if (decision.kind === 'wait') return rollout
   const next = { ...moved(rollout, decision, nowMs, actor), revision: rollout.revision + 1 }
-  if (next.phase.kind === 'mirroring') return next
+  if (isInMirror(next.phase)) return next
   // What copies showed is in the decision's row; from here on live requests speak.
   const { mirror: _, ...rest } = next
   return rest
@@ -40,7 +40,9 @@ function moved(
     case 'advance':
       return enter({ ...rollout, deadlineFromMs: nowMs }, decision.step, decision.weightBp, nowMs)
     case 'resume':
-      return enter({ ...rollout, deadlineFromMs: nowMs }, decision.step, decision.weightBp, nowMs)
+      return decision.step === MIRROR_STEP
+        ? { ...to({ kind: 'mirroring', sinceMs: nowMs }), deadlineFromMs: nowMs }
+        : enter({ ...rollout, deadlineFromMs: nowMs }, decision.step, decision.weightBp, nowMs)
     case 'release':
       return {
         ...to({ kind: 'stepping', step, weightBp: weightOf(phase), sinceMs: nowMs }),
@@ -50,14 +52,7 @@ function moved(
       return to({ kind: 'awaiting-approval', step, weightBp: weightOf(phase), sinceMs: nowMs })
     case 'approve':
       return {
-        ...to({
-          kind: 'stepping',
-          step,
-          weightBp: weightOf(phase),
-          // The step's duration has passed: approving does not start it again.
-          sinceMs: nowMs - policy.steps[step]!.minDurationMs,
-          approvedBy: actor,
-        }),
+        ...to(approved(rollout, step, nowMs, actor)),
         deadlineFromMs: deadlineAfterWaiting(rollout, nowMs),
       }
     case 'hold':
@@ -73,19 +68,17 @@ function moved(
         phase,
         nowMs,
       )
-    case 'pause':
-      return weighted(
-        to({
-          kind: 'paused',
-          step,
-          weightBp: decision.weightBp,
-          sinceMs: nowMs,
-          actor,
-          reason: decision.because,
-        }),
-        phase,
-        nowMs,
-      )
+    case 'pause': {
+      const { weightBp, because: reason } = decision
+      const paused = (at: number): Phase => ({
+        ...{ kind: 'paused', step: at, weightBp, sinceMs: nowMs },
+        ...{ actor, reason },
+      })
+      // A share ends the mirror: live requests speak from here on, as in the first step.
+      return step === MIRROR_STEP && weightBp > 0
+        ? { ...enter({ ...rollout, deadlineFromMs: nowMs }, 0, weightBp, nowMs), phase: paused(0) }
+        : weighted(to(paused(step)), phase, nowMs)
+    }
     case 'promote':
       return to({
         kind: 'promoting',
@@ -128,7 +121,7 @@ function moved(
         {
           ...rollout,
           policy: decision.policy,
-          ...((hasBegun(rollout) || phase.kind === 'mirroring') && spentAnew(rollout, decision.policy)),
+          ...((hasBegun(rollout) || isInMirror(phase)) && spentAnew(rollout, decision.policy)),
         },
         nowMs,
       )
@@ -137,6 +130,16 @@ function moved(
 
 /** The controller's name as an actor; all others are people, the file or the gateway's safety. */
 export const CONTROLLER = 'controller'
+
+/** The step's duration has passed: approving does not start it again. */
+function approved({ phase, policy }: Rollout, step: number, nowMs: number, approvedBy: string): Phase {
+  return step === MIRROR_STEP
+    ? { kind: 'mirroring', sinceMs: nowMs - policy.mirror!.minDurationMs, approvedBy }
+    : {
+        ...{ kind: 'stepping', step, weightBp: weightOf(phase) },
+        ...{ sinceMs: nowMs - policy.steps[step]!.minDurationMs, approvedBy },
+      }
+}
 
 /** The highest step that was entered, as far as the policy still has it. */
 function lastStepOf({ highestStep, policy }: Rollout): number {

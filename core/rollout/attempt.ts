@@ -1,5 +1,6 @@
 import { learnBaseline, restartRollback, startEvidence, warmUp, withoutCredit } from '../evidence/evidence.ts'
 import type { References } from '../evidence/references.ts'
+import { isInMirror } from './phase.ts'
 import type { Policy } from './policy.ts'
 import { hasBegun, nextSecond, type Rollout } from './rollout.ts'
 
@@ -17,7 +18,7 @@ export function restarted(rollout: Rollout, nowMs: number): Rollout {
   const started = hasBegun(rollout) ? warmUp(policy, kept, second) : learnBaseline(policy, kept, second)
   const next = { ...rollout, evidence: started, deadlineFromMs: nowMs }
   // Copies of before were compared by other rules.
-  if (phase.kind === 'mirroring') return { ...next, phase: { kind: 'preparing', sinceMs: nowMs } }
+  if (isInMirror(phase)) return { ...next, phase: { kind: 'preparing', sinceMs: nowMs } }
   if (!('step' in phase)) return next
   // The new policy may have fewer steps.
   const step = Math.min(phase.step, policy.steps.length - 1)

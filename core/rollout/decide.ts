@@ -1,8 +1,8 @@
 import { type Assessment, type ComparisonAssessment, loudestGroup } from '../evidence/assessment.ts'
 import type { Decision, Situation } from './decision.ts'
 import { percentText } from './deployment.ts'
-import { mirroring } from './mirroring.ts'
-import { type Phase, weightOf } from './phase.ts'
+import { mirrorBreached, mirroring } from './mirroring.ts'
+import { isInMirror, type Phase, weightOf } from './phase.ts'
 import { isGate, type Policy, type Step } from './policy.ts'
 import { breachSentence, certainty, duration, FROZEN, NOT_FRESH, waitingFor } from './sentences.ts'
 
@@ -27,7 +27,9 @@ function decideIn(phase: Phase, situation: Situation, policy: Policy): Decision 
     case 'stepping':
       return step(phase, situation, policy)
     case 'awaiting-approval':
-      return wait(`step ${phase.step + 1} is proven and waits for a person's approval`)
+      return isInMirror(phase)
+        ? wait("the mirror has shown what it should and waits for a person's approval")
+        : wait(`step ${phase.step + 1} is proven and waits for a person's approval`)
     case 'paused':
       return wait(`paused by ${phase.actor}: ${phase.reason}`)
     case 'held':
@@ -57,6 +59,7 @@ function mismatched({ phase, assessment, isSticky }: Situation, policy: Policy):
 
 function breached(situation: Situation, policy: Policy): Decision | undefined {
   const { phase, assessment, isAA, isSticky, stable, canary } = situation
+  if (isInMirror(phase)) return mirrorBreached(situation, policy)
   if (weightOf(phase) === 0) return undefined
   if (phase.kind === 'watching') return changed(situation, policy)
   const level = Math.log(1 / policy.risk.falseRollback)

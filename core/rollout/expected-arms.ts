@@ -205,7 +205,7 @@ function rebinned(scores: Scores, edges: readonly number[], range: readonly [num
 }
 
 /** Both ends of every bin. Where the range is infinite, the outermost bins are as wide as their neighbours. */
-function binBounds(edges: readonly number[], [low, high]: readonly [number, number]): number[] {
+export function binBounds(edges: readonly number[], [low, high]: readonly [number, number]): number[] {
   const first = edges[0] ?? 0
   const last = edges.at(-1) ?? 0
   return [

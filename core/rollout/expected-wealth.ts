@@ -74,7 +74,7 @@ const NORMAL = Array.from({ length: 9 }, (_, i): [place: number, weight: number]
  * @param coefficients ln factor of one event in each cell
  * @param rates expected events in each cell
  */
-function expectedWindowFactor(coefficients: Float64Array, rates: Float64Array): number {
+export function expectedWindowFactor(coefficients: Float64Array, rates: Float64Array): number {
   const rare: { readonly rate: number; readonly coefficient: number }[] = []
   let mean = 0
   let variance = 0

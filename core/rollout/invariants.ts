@@ -1,5 +1,5 @@
 import { GROUPS } from '../evidence/counts.ts'
-import { isValidPhase, stepOf, weightOf } from './phase.ts'
+import { isInMirror, isValidPhase, stepOf, weightOf } from './phase.ts'
 import type { Rollout } from './rollout.ts'
 
 /** What is true of every rollout, whatever happened: broken ones by name, for tests and for a store that reads. */
@@ -7,13 +7,13 @@ export function brokenInvariants(rollout: Rollout): string[] {
   const { phase, policy, evidence, highestStep, attempt, revision, evaluation } = rollout
   const step = stepOf(phase)
   const rules: [holds: boolean, rule: string][] = [
-    [isValidPhase(phase), 'weights are basis points and steps count from 0'],
+    [isValidPhase(phase), 'weights are basis points, none in the mirror, and steps count from 0'],
     [step === undefined || step < policy.steps.length, 'the step exists in the policy'],
     [step === undefined || step <= highestStep, 'no step is beyond the highest that was entered'],
     [phase.kind !== 'finished' || weightOf(phase) === 0, 'a rollout that is over gives the canary nothing'],
     [phase.kind !== 'preparing' || weightOf(phase) === 0, 'nothing goes to a canary that prepares'],
     [
-      (phase.kind === 'mirroring') === (rollout.mirror !== undefined),
+      isInMirror(phase) === (rollout.mirror !== undefined),
       'copies are compared in the mirror step, and only there',
     ],
     [

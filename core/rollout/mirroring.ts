@@ -5,39 +5,36 @@ import type { Phase } from './phase.ts'
 import type { Policy } from './policy.ts'
 import { certainty, duration, FROZEN, NOT_FRESH, percent } from './sentences.ts'
 
+/** Copies that show a canary to be worse end it at once, also while a person is waited for. */
+export function mirrorBreached(
+  { mirror: assessment, canary, stable, isAA }: Situation,
+  { risk }: Policy,
+): Decision | undefined {
+  const level = Math.log(1 / risk.falseRollback)
+  if (assessment === undefined || !(assessment.logRollback >= level)) return undefined
+  const culprits = culpritsOf(assessment, level)
+  const named = isAA ? `the second ${canary}` : canary
+  const because = `copies of ${assessment.pairs.pairs} requests: ${culprits
+    .map(({ name, worst }) => `${name} (${worst})`)
+    .join(', ')} of ${named} is worse than tolerated beside ${stable}, ${certainty(risk.falseRollback)}`
+  return { kind: 'roll-back', proven: true, culprits: culprits.map(({ name }) => name), because }
+}
+
 /**
- * The step before the first, in which copies of requests are compared. In the same order as a step: a breach waits for
- * nothing, then come the deadline, the duration and the proofs.
+ * The step before the first, in which copies of requests are compared. In the same order as a step: after a breach,
+ * which waits for nothing, come the deadline, the duration, the proofs, and last a person's approval.
  */
 export function mirroring(
-  { sinceMs }: Extract<Phase, { kind: 'mirroring' }>,
-  {
-    mirror: assessment,
-    nowMs,
-    deadlineFromMs,
-    canary,
-    stable,
-    isAA,
-    ready,
-    frozen,
-    evidenceIsFresh,
-  }: Situation,
+  { sinceMs, approvedBy }: Extract<Phase, { kind: 'mirroring' }>,
+  { mirror: assessment, nowMs, deadlineFromMs, canary, ready, frozen, evidenceIsFresh }: Situation,
   policy: Policy,
 ): Decision {
-  const { mirror, risk, steps, progressDeadlineMs, onInconclusive } = policy
-  const { proof, minDurationMs } = mirror!
+  const { mirror, steps, progressDeadlineMs, onInconclusive } = policy
+  const { proof, minDurationMs, requiresApproval } = mirror!
   // Looked at between two turns, of which the first one was before the mirror.
   if (assessment === undefined) return wait('requests are copied, and nothing was compared yet')
-  const { comparisons, logRollback, pairs } = assessment
+  const { comparisons, pairs } = assessment
   const [first] = steps
-  if (logRollback >= Math.log(1 / risk.falseRollback)) {
-    const culprits = culpritsOf(assessment, Math.log(1 / risk.falseRollback))
-    const named = isAA ? `the second ${canary}` : canary
-    const because = `copies of ${pairs.pairs} requests: ${culprits
-      .map(({ name, worst }) => `${name} (${worst})`)
-      .join(', ')} of ${named} is worse than tolerated beside ${stable}, ${certainty(risk.falseRollback)}`
-    return { kind: 'roll-back', proven: true, culprits: culprits.map(({ name }) => name), because }
-  }
   const pending =
     proof < 1 ? comparisons.filter(({ logPromotion }) => logPromotion < Math.log(1 / proof)) : []
   const [slowest] = pending.toSorted((a, b) => a.logPromotion - b.logPromotion)
@@ -63,10 +60,13 @@ export function mirroring(
     proof < 1 && comparisons.length > 0
       ? `${comparisons.map(({ name }) => name).join(', ')} within the margin in copies of ${pairs.pairs} requests, ${certainty(proof)}`
       : 'the mirror asks for no proof and has lasted its time'
+  const shown = `${found}${disagreement(assessment)}`
+  if (requiresApproval && approvedBy === undefined)
+    return { kind: 'ask-approval', because: `${shown}; the mirror waits for a person's approval` }
   return {
     kind: 'begin',
     weightBp: first!.weightBp,
-    because: `${found}${disagreement(assessment)}; ${canary} gets ${percentText(first!.weightBp)}`,
+    because: `${shown}; ${canary} gets ${percentText(first!.weightBp)}`,
   }
 }
 

@@ -5,12 +5,20 @@ export type HoldCause = 'no-traffic' | 'inconclusive' | 'sample-ratio-mismatch'
 
 export type Outcome = 'promoted' | 'rolled-back' | 'aborted' | 'superseded' | 'measured'
 
-/** Steps count from 0. A phase has exactly the facts that exist in it. */
+/** The step before the first, in which copies of requests are compared and nobody gets the canary's answers. */
+export const MIRROR_STEP = -1
+
+/** Steps count from 0, and `MIRROR_STEP` lies before them. A phase has exactly the facts that exist in it. */
 export type Phase =
   /** Nothing goes to the canary until its workers are ready and stable is known. */
   | { readonly kind: 'preparing'; readonly sinceMs: number }
   /** The canary gets copies of requests, and nobody gets its answers. */
-  | { readonly kind: 'mirroring'; readonly sinceMs: number }
+  | {
+      readonly kind: 'mirroring'
+      readonly sinceMs: number
+      /** Who approved leaving the mirror. */
+      readonly approvedBy?: string
+    }
   | {
       readonly kind: 'stepping'
       readonly step: number
@@ -70,11 +78,28 @@ export function weightOf(phase: Phase): number {
 
 /** The step that a phase belongs to; undefined before the first and after the last. */
 export function stepOf(phase: Phase): number | undefined {
+  if (phase.kind === 'mirroring') return MIRROR_STEP
   return 'step' in phase ? phase.step : undefined
+}
+
+/** Copies speak, whether they go on now or a person is waited for: the canary has answered nobody yet. */
+export function isInMirror(phase: Phase): boolean {
+  return stepOf(phase) === MIRROR_STEP
+}
+
+/** The canary gets copies of requests: until a person pauses the mirror, also while one is waited for. */
+export function isCopying(phase: Phase): boolean {
+  return isInMirror(phase) && phase.kind !== 'paused'
+}
+
+/** The canary gets requests or copies of them, and no decision to promote it was made. */
+export function isTried(phase: Phase): boolean {
+  return isCopying(phase) || ('step' in phase && weightOf(phase) > 0)
 }
 
 export function isValidPhase(phase: Phase): boolean {
   const weight = weightOf(phase)
   const step = stepOf(phase) ?? 0
+  if (step === MIRROR_STEP) return weight === 0
   return isWeight(weight) && Number.isInteger(step) && step >= 0
 }

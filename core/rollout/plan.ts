@@ -1,6 +1,7 @@
 import { percentText } from './deployment.ts'
 import { type ScoreShift, scoreShift, type Traffic } from './expected-arms.ts'
 import { ExpectedCourse, hasBaseline, type Moments } from './expected-course.ts'
+import { type ExpectedMirror, expectedMirror } from './expected-mirror.ts'
 import { type Comparison, isGate, type Policy, type Step } from './policy.ts'
 import { policyFaults } from './policy-faults.ts'
 import { duration, percent } from './sentences.ts'
@@ -45,7 +46,18 @@ export interface StepPlan {
   readonly slowest?: string
 }
 
+/** The step before the first, in which copies are compared. */
+export interface MirrorPlan {
+  /** Undefined when it is expected never to end. A person's approval comes on top. */
+  readonly durationSeconds?: number
+  /** Inputs that are compared in that time, if none comes twice. */
+  readonly inputs?: number
+  /** The guardrail that it waits for longest; undefined when it waits for its minimum duration. */
+  readonly slowest?: string
+}
+
 export interface Plan {
+  readonly mirror?: MirrorPlan
   /** Up to the first step that is expected never to end. */
   readonly steps: readonly StepPlan[]
   readonly comparisons: readonly ComparisonPlan[]
@@ -69,7 +81,10 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
   const steps: StepPlan[] = []
   const waits: Wait[] = []
   const needs: ComparisonNeeds[][] = course.followed.map(() => [])
-  const mirrorSeconds = (policy.mirror?.minDurationMs ?? 0) / 1000
+  const copied = policy.mirror && expectedMirror(policy, traffic)
+  const mirror = copied && mirrorPlan(policy, copied)
+  const mirrorSeconds = mirror?.durationSeconds ?? 0
+  const passesMirror = mirror === undefined || mirror.durationSeconds !== undefined
   // From the canary's first request on.
   let startSeconds = 0
   for (const [index, step] of policy.steps.entries()) {
@@ -89,12 +104,14 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
     if (planned.durationSeconds === undefined) break
     startSeconds += planned.durationSeconds
   }
-  const promotes = steps.length === policy.steps.length && steps.at(-1)!.durationSeconds !== undefined
+  const promotes =
+    passesMirror && steps.length === policy.steps.length && steps.at(-1)!.durationSeconds !== undefined
   const untestable = new Map(
     course.followed.map(({ comparison, untestable }) => [comparison.name, untestable]),
   )
   return {
-    steps,
+    ...(mirror && { mirror }),
+    steps: passesMirror ? steps : [],
     comparisons: course.followed.map(({ comparison }, i) =>
       comparisonPlan(policy, comparison, needs[i]!, shift),
     ),
@@ -103,6 +120,7 @@ export function planRollout(policy: Policy, traffic: Traffic): Plan {
     cannotDecide: policy.guardrails.flatMap(
       (guardrail) =>
         unprovable(guardrail, policy, traffic, shift, untestable.get(guardrail.name)) ??
+        (copied && lateInMirror(guardrail.name, copied, policy)) ??
         late(
           waits.filter(({ comparison }) => comparison === guardrail),
           policy,
@@ -130,12 +148,26 @@ const nothing = (cannotDecide: readonly string[]): Plan => ({
   warnings: [],
 })
 
-/** Requests that come again say nothing new, and nobody knows how many do. */
+function mirrorPlan({ mirror, intervalMs }: Policy, { waits, inputsPerSecond }: ExpectedMirror): MirrorPlan {
+  const minimum = mirror!.minDurationMs / 1000
+  const tick = intervalMs / 1000
+  const longest = waits.toSorted((a, b) => b.seconds - a.seconds)[0]
+  const seconds = Math.max(0, Math.ceil(Math.max(minimum, longest?.seconds ?? 0) / tick - 1e-6)) * tick
+  return {
+    ...(Number.isFinite(seconds) && {
+      durationSeconds: seconds,
+      inputs: Math.ceil(seconds * inputsPerSecond),
+    }),
+    ...(longest !== undefined && longest.seconds > minimum && { slowest: longest.guardrail.name }),
+  }
+}
+
+/** Inputs that come again say nothing new, and nobody knows how many do. */
 function mirrorWarnings({ mirror }: Policy): string[] {
   if (mirror === undefined) return []
   const { mirrorBp, minDurationMs } = mirror
   return [
-    `copies of ${percentText(mirrorBp)} of the requests are compared first, for ${duration(minDurationMs)} at least; how long their proof takes is not foretold`,
+    `copies of ${percentText(mirrorBp)} of the requests are compared first, for ${duration(minDurationMs)} at least; each input counts once, so the proof takes longer where inputs come again`,
   ]
 }
 
@@ -164,6 +196,21 @@ function truthWarnings({ guardrails, signals }: Policy, traffic: Traffic): strin
       ...(loss === 'wrong' ? [] : [`${name} is planned as if its loss were the share of wrong answers`]),
     ]
   })
+}
+
+/** A guardrail whose proof by copies comes after the deadline of the mirror. */
+function lateInMirror(
+  name: string,
+  { waits, inputsPerSecond }: ExpectedMirror,
+  { progressDeadlineMs }: Policy,
+): string | undefined {
+  const wait = waits.find(({ guardrail }) => guardrail.name === name)
+  if (wait === undefined || wait.seconds * 1000 <= progressDeadlineMs) return undefined
+  if (!Number.isFinite(wait.seconds)) return `${name} is never proven in the mirror`
+  return (
+    `${name} needs about ${grouped(wait.seconds * inputsPerSecond)} distinct inputs in the mirror = ${span(wait.seconds)} at ` +
+    `${figure(inputsPerSecond)} a second, after the deadline of ${span(progressDeadlineMs / 1000)}`
+  )
 }
 
 /** How long a step waits for a guardrail, from the step's start. */

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { uniform } from '../evidence/testing/traffic.ts'
 import { drawArm, thresholds } from '../routing/draw.ts'
-import { type RecordedRequest, type ReplaySettings, replayTraffic } from './replayed-traffic.ts'
+import type { Guardrail, Policy } from './policy.ts'
+import {
+  type KnownTruth,
+  type RecordedRequest,
+  type ReplaySettings,
+  replayTraffic,
+} from './replayed-traffic.ts'
 import { ERRORS, POLICY, SCORES, step } from './testing/policies.ts'
 import { REFERENCES, ref, START_MS } from './testing/rollouts.ts'
 
@@ -89,6 +95,78 @@ describe('traffic that has been, through another policy', () => {
       'promote',
     ])
   })
+})
+
+describe('truths', () => {
+  const WINDOW_MS = 60_000
+  const ACCURATE: typeof POLICY = {
+    ...QUICK,
+    labelWindowMs: WINDOW_MS,
+    guardrails: [
+      {
+        ...{ name: 'accuracy', metric: 'accuracy', share: 1 },
+        ...{ tolerate: { kind: 'absolute', value: 0.02 }, margin: { kind: 'absolute', value: 0.1 } },
+      },
+    ],
+  }
+  const REQUESTS = traffic(1_200, { stable: 0, canary: 0 }, 5)
+  /** Each known after so long; stable is wrong in a tenth. */
+  const judged = (canaryWrong: number, afterMs: number, more: Partial<KnownTruth> = {}) => {
+    const draw = uniform(11)
+    return REQUESTS.map((request): RecordedRequest => {
+      const wrong = draw() < (request.arm === 'canary' ? canaryWrong : 0.1)
+      return { ...request, truth: { knownMs: request.timeMs + afterMs, wrong, ...more } }
+    })
+  }
+  const score = { edges: [0.4], shares: [0.5, 0.5], mean: 0.5, classes: [], unscored: 0 }
+  const replayed = (requests: RecordedRequest[], policy: Policy = ACCURATE) =>
+    replayTraffic(policy, requests, {
+      ...settings('recorded', 2),
+      references: { ...REFERENCES, score },
+    })
+
+  test('that a canary gets wrong roll it back, no sooner than they are as old as the window', () => {
+    const { outcome, decisions, untilMs } = replayed(judged(0.4, 5_000))
+    expect(outcome).toBe('rolled-back')
+    expect(decisions.at(-1)!.because).toMatch(/^wrong answers among the labelled/)
+    expect(untilMs - START_MS).toBeGreaterThan(WINDOW_MS)
+  })
+
+  test('that it gets as right as stable promote it', () => {
+    expect(replayed(judged(0.1, 5_000)).outcome).toBe('promoted')
+  })
+
+  test('that came when their requests were older than the window count for nothing', () => {
+    expect(replayed(judged(0.4, WINDOW_MS + 1)).outcome).toBe('undecided')
+  })
+
+  test('of one class alone, and by the loss of the score', () => {
+    const [accuracy] = ACCURATE.guardrails
+    const of = (changes: object): Policy => ({
+      ...ACCURATE,
+      guardrails: [{ ...accuracy!, ...changes } as Guardrail],
+    })
+    const churned = judged(0.4, 0, { class: 'churn' })
+    expect(replayed(churned, of({ class: 'churn' })).outcome).toBe('rolled-back')
+    expect(replayed(churned, of({ class: 'stay' })).outcome).not.toBe('rolled-back')
+    const scored = judged(0.1, 0).map((one) => ({
+      ...one,
+      truth: { ...one.truth!, brier: one.arm === 'canary' ? 0.5 : 0.1, logLoss: 0.1 },
+    }))
+    expect(replayed(scored, of({ loss: 'brier' })).outcome).toBe('rolled-back')
+    expect(replayed(scored, of({ loss: 'log' })).outcome).toBe('promoted')
+    expect(replayed(scored).outcome).toBe('promoted')
+  })
+})
+
+test('a mirror is left out, and the steps after it have their half of the risk alone', () => {
+  const policy = { ...QUICK, mirror: { mirrorBp: 2_000, minDurationMs: 60_000, proof: 0.1 } }
+  const requests = traffic(600, { stable: 0.001, canary: 0.1 }, 1)
+  const mirrored = replayTraffic(policy, requests, settings('recorded', 2))
+  expect(mirrored.decisions.map(({ kind }) => kind)).toEqual(['mirror', 'begin', 'roll-back'])
+  expect(mirrored.decisions[1]!.because).toMatch(/^the mirror is left out/)
+  const { canaryRequests } = replayTraffic(QUICK, requests, settings('recorded', 2))
+  expect(mirrored.canaryRequests).toBeGreaterThan(canaryRequests)
 })
 
 describe('stable beside itself', () => {

@@ -1,4 +1,6 @@
+import { labelWindowOf } from '../evidence/comparison.ts'
 import type { Released } from '../evidence/counts.ts'
+import { LabelRecorder } from '../evidence/label-recorder.ts'
 import { ditheredKnot } from '../evidence/mean-difference.ts'
 import { NOWHERE, Recorder, type RecorderShape } from '../evidence/recorder.ts'
 import type { References } from '../evidence/references.ts'
@@ -25,6 +27,20 @@ export interface RecordedRequest {
   readonly elapsedMs: number
   readonly score?: number
   readonly class?: number
+  readonly truth?: KnownTruth
+}
+
+/** What turned out to be true of one answer. */
+export interface KnownTruth {
+  /** When it was, ms since the epoch. */
+  readonly knownMs: number
+  readonly wrong: boolean
+  /** The squared distance of the score from the truth, 0 to 1. */
+  readonly brier?: number
+  /** The clipped log loss, 0 to 1. */
+  readonly logLoss?: number
+  /** The class that was true. */
+  readonly class?: string
 }
 
 export interface ReplaySettings {
@@ -77,13 +93,16 @@ export function replayTraffic(
 ): ReplayedRollout {
   const { shape } = settings
   const recorder = new Recorder(shape)
+  const windowMs = labelWindowOf(policy)
+  const labels = windowMs === undefined ? undefined : new LabelRecorder(windowMs)
   const startMs = requests[0]?.timeMs ?? 0
   let rollout = started(policy, settings, startMs)
   const decisions: ReplayedDecision[] = []
   let table: RoutingTable | undefined = rolloutTable(rollout)
   let next = 0
   let canaryRequests = 0
-  const endMs = (requests.at(-1)?.timeMs ?? 0) + Math.max(shape.horizonMs, shape.deadlineMs) + 2_000
+  const endMs =
+    (requests.at(-1)?.timeMs ?? 0) + Math.max(shape.horizonMs, shape.deadlineMs, windowMs ?? 0) + 2_000
   let nowMs = startMs
   const strata = new Map<string, RoutingTable['stratum']>()
 
@@ -93,7 +112,7 @@ export function replayTraffic(
       weightBp: weightOf(after.phase),
     })
   while (nowMs < endMs && outcomeOf(rollout) === undefined) {
-    const ticked = tick(rollout, released(recorder, nowMs), {
+    const ticked = tick(rollout, released(recorder, labels, nowMs), {
       ...{ nowMs, frozen: false, evidenceIsFresh: true, ready: true },
     })
     rollout = ticked.next
@@ -103,6 +122,12 @@ export function replayTraffic(
       rollout = apply(rollout, approved, nowMs, 'simulation')
       note(approved, rollout)
     }
+    if (rollout.phase.kind === 'mirroring') {
+      const { weightBp } = policy.steps[0]!
+      const begun: Decision = { kind: 'begin', weightBp, because: NO_PAIRS }
+      rollout = apply(rollout, begun, nowMs, 'simulation')
+      note(begun, rollout)
+    }
     table = rolloutTable(rollout)
     nowMs += policy.intervalMs
     for (; next < requests.length && requests[next]!.timeMs < nowMs; next++) {
@@ -110,6 +135,8 @@ export function replayTraffic(
       const { arm, stratum } = placed(request, table, settings, strata)
       if (arm === 'canary') canaryRequests++
       settle(recorder, recorder.assign(request.timeMs, arm, stratum), request, settings)
+      if (request.truth !== undefined && labels !== undefined)
+        label(labels, request.truth, { assignedMs: request.timeMs, arm, stratum }, settings)
     }
   }
   const outcome = outcomeOf(rollout) ?? (rollout.phase.kind === 'held' ? 'held' : 'undecided')
@@ -139,9 +166,29 @@ function outcomeOf({ phase }: Rollout): 'promoted' | 'rolled-back' | undefined {
   return phase.outcome === 'promoted' ? 'promoted' : 'rolled-back'
 }
 
-function released(recorder: Recorder, nowMs: number): Released {
+const NO_PAIRS =
+  'the mirror is left out, as a log has one answer to each request; the steps have their half of the risk'
+
+function released(recorder: Recorder, labels: LabelRecorder | undefined, nowMs: number): Released {
   const { early, final } = recorder.drain(nowMs)
-  return { early: early.windows, final: final.windows }
+  return { early: early.windows, final: final.windows, labels: labels?.drain(nowMs).windows ?? [] }
+}
+
+/** It counts at its request's age alone, so that it may be told before it was known. */
+function label(
+  labels: LabelRecorder,
+  { knownMs, brier, logLoss, ...truth }: KnownTruth,
+  { assignedMs, arm, stratum }: Pick<RoutingTable, 'stratum'> & { assignedMs: number; arm: Arm },
+  { random }: ReplaySettings,
+): void {
+  // Rounded by chance, as a gateway does: one draw for both.
+  const draw = random() / 2 ** 32
+  const rounded = (loss: number) => (draw < loss ? 1 : 0)
+  labels.label(knownMs, assignedMs, arm, stratum, {
+    ...truth,
+    ...(brier !== undefined && { brier: rounded(brier) }),
+    ...(logLoss !== undefined && { logLoss: rounded(logLoss) }),
+  })
 }
 
 function placed(

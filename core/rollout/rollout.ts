@@ -2,7 +2,7 @@ import type { Evidence } from '../evidence/evidence.ts'
 import type { MirrorEvidence } from '../evidence/mirror-evidence.ts'
 import type { Affinity, VersionRef } from './deployment.ts'
 import type { Phase } from './phase.ts'
-import { weightOf } from './phase.ts'
+import { isInMirror, weightOf } from './phase.ts'
 import type { Policy } from './policy.ts'
 
 /**
@@ -93,8 +93,8 @@ export function comparesLatency({ phase, policy }: Pick<Rollout, 'phase' | 'poli
 }
 
 /** The canary answers nobody yet. */
-function isBeforeSteps({ kind }: Phase): boolean {
-  return kind === 'preparing' || kind === 'mirroring'
+function isBeforeSteps(phase: Phase): boolean {
+  return phase.kind === 'preparing' || isInMirror(phase)
 }
 
 /** It got requests: a rollout that never did has judged nothing. */

@@ -15,6 +15,8 @@ export interface Step {
   readonly before: Deployment
   readonly next: Deployment
   readonly ended?: Rollout
+  /** Inputs that the mirror of `next` counts with this. */
+  readonly inputs?: readonly number[]
   readonly event?: DeploymentEvent
 }
 

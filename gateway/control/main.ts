@@ -22,7 +22,7 @@ import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Charts } from './charts.ts'
 import { Control } from './control.ts'
-import { driftOf } from './drift/drift-watch.ts'
+import { driftAlertsOf, driftOf } from './drift/drift-watch.ts'
 import { FleetCounts } from './fleet-counts.ts'
 import { metricsApp, OwnMetrics } from './metrics-app.ts'
 import { RecentTraffic } from './recent-traffic.ts'
@@ -52,6 +52,7 @@ const receivers = await orFatal(async () => receiversOf(config.notifications, pr
 const announcer = new Announcer(store, receivers)
 const charts = new Charts()
 const drift = driftOf(control)
+const driftAlerts = driftAlertsOf(control, drift)
 const own = new OwnMetrics()
 const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
@@ -145,6 +146,7 @@ const observing = setInterval(() => {
   traffic.add(fleet.total(nowMs), nowMs)
   for (const model of Object.keys(control.config.models)) observe(model)
   void drift.look()
+  if (receivers.length > 0) for (const notice of driftAlerts.look()) tell(notice)
 }, OBSERVE_MS)
 
 function observe(model: string): void {

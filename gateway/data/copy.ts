@@ -66,10 +66,10 @@ export class Copy implements Asker {
   }
 
   /** What became of the original's first attempt. */
-  stableEnded(outcome: Outcome, said: Side['said']): void {
+  stableEnded(outcome: Outcome, elapsedMs: number, said: Side['said']): void {
     if (outcome === 'aborted') this.#stable = undefined
-    else if (outcome === 'ok') this.#stable = { outcome: 'good', said }
-    else this.#stable = { outcome: outcome === 'rejected' ? 'rejected' : 'failed' }
+    else if (outcome === 'ok') this.#stable = { outcome: 'good', said, elapsedMs }
+    else this.#stable = { outcome: outcome === 'rejected' ? 'rejected' : 'failed', elapsedMs }
     this.#pair()
   }
 
@@ -135,9 +135,9 @@ export class Copy implements Asker {
     upstream.health.ended(result, nowMs - submittedMs, nowMs, plane.random(), mayEject)
   }
 
-  #end(own: Side | undefined): void {
+  #end(own: Omit<Side, 'elapsedMs'> | undefined): void {
     if (this.#own !== 'open') return
-    this.#own = own
+    this.#own = own && { ...own, elapsedMs: this.#setting.plane.nowMs() - this.#startMs }
     clearTimeout(this.#timer)
     this.#setting.onEnded()
     this.#pair()

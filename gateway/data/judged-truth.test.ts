@@ -1,6 +1,7 @@
+import { brierLoss, clippedLogLoss, GIVEN_MIN } from '@coalmine/contract/loss.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { brierLoss, clippedLogLoss, GIVEN_MIN, judgedTruth } from './judged-truth.ts'
+import { judgedTruth } from './judged-truth.ts'
 
 const manifest = {
   outputs: [

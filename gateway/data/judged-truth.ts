@@ -1,4 +1,5 @@
 import { labelsOf } from '@coalmine/contract/feedback.ts'
+import { brierLoss, clippedLogLoss } from '@coalmine/contract/loss.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { PredictionIdFields } from '@coalmine/contract/prediction-id.ts'
 
@@ -40,17 +41,3 @@ function givenToTruth(
   const part = Math.max(0, Math.min(1, (score - range[0]) / (range[1] - range[0])))
   return truth === about ? part : 1 - part
 }
-
-/** @param given to what was true */
-export const brierLoss = (given: number): number => (1 - given) ** 2
-
-/**
- * What is given to the truth counts as this at least, and as what this leaves of 1 at most. At least, because one answer that was
- * sure and wrong must not be all that is seen; at most, because who says 0 % of what comes true in 2 % would gain by it
- * otherwise.
- */
-export const GIVEN_MIN = 0.01
-
-/** -ln of what was given to the truth, clipped, as a part of the most that it can be: 1 from GIVEN_MIN down. */
-export const clippedLogLoss = (given: number): number =>
-  Math.log(Math.min(1 - GIVEN_MIN, Math.max(GIVEN_MIN, given))) / Math.log(GIVEN_MIN)

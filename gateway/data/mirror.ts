@@ -32,6 +32,8 @@ export function emptyMirrorTally(): MirrorTally {
 export interface Side {
   readonly outcome: (typeof PAIR_OUTCOMES)[number]
   readonly said?: Said | undefined
+  /** How long it took. */
+  readonly elapsedMs: number
 }
 
 /** The copies of one rollout's requests that this process makes, and what it found by them. */
@@ -88,7 +90,14 @@ export class Mirror {
     this.#tally[arm === 'canary' ? 'compared' : 'floor']++
     // 48 bits: whole in a double, and among a rollout's pairs hardly ever the same for two inputs.
     const inputHash = hash('sha1', body, 'buffer').readUIntBE(0, 6)
-    this.#pairs.push([inputHash, arm === 'canary' ? 0 : 1, ...packed(stable), ...packed(other)])
+    this.#pairs.push([
+      inputHash,
+      arm === 'canary' ? 0 : 1,
+      ...packed(stable),
+      ...packed(other),
+      stable.elapsedMs,
+      other.elapsedMs,
+    ])
   }
 
   flush(): void {

@@ -367,7 +367,7 @@ export class Prediction implements Asker {
   #record(outcome: Outcome, elapsedMs: number, said?: Said): void {
     if (this.#recorded) return
     this.#recorded = true
-    this.#copy?.stableEnded(outcome, said)
+    this.#copy?.stableEnded(outcome, elapsedMs, said)
     this.#witness?.recorded(outcome, elapsedMs, said)
     if (this.#ineligible !== undefined) return this.#plane.recorder.unrouted(this.#ineligible)
     this.#counts.record(outcome, elapsedMs)

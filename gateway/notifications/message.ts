@@ -47,6 +47,7 @@ const ICONS: Partial<Record<Notice['kind'], string>> = {
   held: ':warning:',
   'approval-needed': ':raised_hand:',
   invalid: ':warning:',
+  drifted: ':warning:',
 }
 
 function contentOf({ id, kind, atMs, model, says, facts }: Notice, format: Format): object {

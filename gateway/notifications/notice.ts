@@ -10,6 +10,8 @@ export const NOTICES = [
   'rolled-back',
   'aborted',
   'invalid',
+  'drifted',
+  'drift-over',
 ] as const
 export type NoticeKind = (typeof NOTICES)[number]
 

@@ -55,6 +55,7 @@ export class FaultyStore {
       commit: (commits) => this.#commit(client, commits),
       rollouts: (query) => read(() => truth.rollouts(query)),
       rolloutsOfPair: (model, pair) => read(() => truth.rolloutsOfPair(model, pair)),
+      mirrorInputs: (model, serial) => read(() => truth.mirrorInputs(model, serial)),
       policy: (hash) => read(() => truth.policy(hash)),
       events: (query) => read(() => truth.events(query)),
       freeze: () => read(() => truth.freeze()),

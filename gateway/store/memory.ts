@@ -8,6 +8,7 @@ import {
   ANSWERS_MAX,
   type Bookmark,
   type Commit,
+  INPUTS_MAX,
   isOver,
   type Outcome,
   parentOf,
@@ -25,6 +26,8 @@ export class MemoryStore implements RolloutStore {
   readonly #secrets = new Map<string, Uint8Array>()
   readonly #answers = new Map<string, RememberedAnswer & { atMs: number }>()
   readonly #bookmarks = new Map<string, Bookmark>()
+  /** Of the mirror that a model's rollout is in. */
+  readonly #inputs = new Map<string, { serial: number; inputs: number[] }>()
   #freeze: Freeze = { frozen: false }
 
   async read(model: string): Promise<Deployment | undefined> {
@@ -40,7 +43,7 @@ export class MemoryStore implements RolloutStore {
   }
 
   #commit(commit: Commit): Outcome {
-    const { next, ended, event } = commit
+    const { next, ended, inputs = [], event } = commit
     const stored = this.#deployments.get(next.model) ?? emptyDeployment(next.model)
     if (!isOver(parentOf(stored), commit)) return 'stale'
     if (event !== undefined && this.#freeze.frozen && raisesCanary(event)) return 'stale'
@@ -51,8 +54,24 @@ export class MemoryStore implements RolloutStore {
       this.#rollouts.set(`${rollout.model}/${rollout.serial}`, rollout)
       this.#policies.set(rollout.policy.hash, rollout.policy)
     }
+    const { rollout } = kept
+    if (rollout?.mirror === undefined) this.#inputs.delete(kept.model)
+    else {
+      const { serial } = rollout
+      const all = [...this.#inputsOf(kept.model, serial), ...inputs]
+      this.#inputs.set(kept.model, { serial, inputs: all.slice(-INPUTS_MAX) })
+    }
     if (event !== undefined) this.#record(event)
     return 'committed'
+  }
+
+  async mirrorInputs(model: string, serial: number): Promise<number[]> {
+    return [...this.#inputsOf(model, serial)]
+  }
+
+  #inputsOf(model: string, serial: number): readonly number[] {
+    const known = this.#inputs.get(model)
+    return known?.serial === serial ? known.inputs : []
   }
 
   async rollouts({

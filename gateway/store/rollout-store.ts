@@ -38,6 +38,8 @@ export interface Commit {
   readonly next: Deployment
   /** A rollout that is over with this, as it ended. */
   readonly ended?: Rollout
+  /** Inputs that the mirror of `next` counts with this, by their hashes: whole numbers. */
+  readonly inputs?: readonly number[]
   /** Absent for a tick that only knows more; then `next` has the parent's revision, else the one after it. */
   readonly event?: DeploymentEvent
 }
@@ -62,6 +64,8 @@ export interface RolloutStore {
   rollouts(query: { model: string; limit: number; before?: number }): Promise<Rollout[]>
   /** Those of one pair of versions (`judgedPair`), newest first. */
   rolloutsOfPair(model: string, pair: string): Promise<Rollout[]>
+  /** The inputs that a rollout's mirror has counted, oldest first, `INPUTS_MAX` or a few more; none once it is over. */
+  mirrorInputs(model: string, serial: number): Promise<number[]>
   /** A policy that some rollout had: what its decisions are replayed with. */
   policy(hash: string): Promise<Policy | undefined>
 
@@ -99,6 +103,9 @@ export function parentOf({ revision, rollout }: Deployment): Parent {
 export function isOver(stored: Parent, { parent }: Commit): boolean {
   return stored.revision === parent.revision && stored.evaluation === parent.evaluation
 }
+
+/** Inputs of a mirror that are remembered; with more the oldest are forgotten, and count again when they come again. */
+export const INPUTS_MAX = 65_536
 
 /** Answers are repeated for a day, and for the last thousand keys. */
 export const ANSWER_AGE_MS = 24 * 3_600_000

@@ -57,6 +57,14 @@ const STEPS = [
      name TEXT PRIMARY KEY,
      body TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  // Each row holds the inputs of one commit, as doubles; `through` counts them from the first one on.
+  `CREATE TABLE mirror_inputs (
+     model TEXT NOT NULL,
+     serial INTEGER NOT NULL,
+     through INTEGER NOT NULL,
+     inputs BLOB NOT NULL,
+     PRIMARY KEY (model, serial, through)
+   ) STRICT;`,
 ]
 
 /**

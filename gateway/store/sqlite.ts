@@ -10,6 +10,7 @@ import {
   ANSWERS_MAX,
   type Bookmark,
   type Commit,
+  INPUTS_MAX,
   isOver,
   type Outcome,
   type Parent,
@@ -62,7 +63,7 @@ export class SqliteStore implements RolloutStore {
   }
 
   #commit(commit: Commit): Outcome {
-    const { next, ended, event } = commit
+    const { next, ended, inputs, event } = commit
     const { model, revision, rollout } = next
     if (!isOver(this.#parent(model), commit)) return 'stale'
     if (event !== undefined && raisesCanary(event) && this.#freeze().frozen) return 'stale'
@@ -75,7 +76,26 @@ export class SqliteStore implements RolloutStore {
     }
     if (ended) this.#write(ended)
     if (rollout) this.#write(rollout)
+    if (rollout?.mirror !== undefined) this.#keepInputs(rollout, inputs ?? [])
+    // Ticks do not end a mirror.
+    else if (event !== undefined) this.#sql.forgetInputs.run(model)
     return 'committed'
+  }
+
+  #keepInputs({ model, serial }: Rollout, inputs: readonly number[]): void {
+    if (inputs.length === 0) return
+    const through = Number(this.#sql.lastInput.get(model, serial)?.through ?? 0) + inputs.length
+    this.#sql.keepInputs.run(model, serial, through, new Uint8Array(Float64Array.from(inputs).buffer))
+    this.#sql.forgetOldInputs.run(model, serial, through - INPUTS_MAX)
+  }
+
+  async mirrorInputs(model: string, serial: number): Promise<number[]> {
+    return this.#guarded(() =>
+      this.#sql.inputs.all(model, serial).flatMap(({ inputs }) => [
+        // A copy lies where doubles may lie.
+        ...new Float64Array(Uint8Array.from(inputs as Uint8Array).buffer),
+      ]),
+    )
   }
 
   #write(rollout: Rollout): void {
@@ -269,6 +289,11 @@ function statements(database: DatabaseSync) {
     updateRollout: sql(
       'UPDATE rollouts SET body = ?, evidence = ?, policy = ? WHERE model = ? AND serial = ?',
     ),
+    inputs: sql('SELECT inputs FROM mirror_inputs WHERE model = ? AND serial = ? ORDER BY through'),
+    lastInput: sql('SELECT MAX(through) AS through FROM mirror_inputs WHERE model = ? AND serial = ?'),
+    keepInputs: sql('INSERT INTO mirror_inputs (model, serial, through, inputs) VALUES (?, ?, ?, ?)'),
+    forgetOldInputs: sql('DELETE FROM mirror_inputs WHERE model = ? AND serial = ? AND through <= ?'),
+    forgetInputs: sql('DELETE FROM mirror_inputs WHERE model = ?'),
     keepPolicy: sql('INSERT OR IGNORE INTO policies VALUES (?, ?)'),
     policy: sql('SELECT body FROM policies WHERE hash = ?'),
     record: sql('INSERT INTO events (model, body) VALUES (?, ?)'),

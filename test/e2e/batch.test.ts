@@ -133,25 +133,15 @@ describe('what a scheduler learns', () => {
     const some = join(folder, 'some.jsonl')
     writeFileSync(some, `${JSON.stringify(records[0])}\n{}\n`)
     const metrics = join(folder, 'batch.prom')
-    const { code, stdout } = await batch([
-      ...[
-        '--model',
-        'churn',
-        '--version',
-        '1.1.0',
-        '--in',
-        some,
-        '--out',
-        out('some'),
-        '--metrics-file',
-        metrics,
-      ],
-    ]).ended
+    const flags = ['--model', 'churn', '--version', '1.1.0', '--in', some, '--out', out('some')]
+    const { code, stdout } = await batch([...flags, '--metrics-file', metrics]).ended
     expect([code, stdout]).toEqual([2, expect.stringContaining('1 rows were rejected')])
     expect(readFileSync(metrics, 'utf8')).toMatch(
       /coalmine_batch_rejected_rows\{model="churn",version="1.1.0"\} 1/,
     )
     expect(readFileSync(metrics, 'utf8')).toMatch(/coalmine_batch_complete\{.*\} 1/)
+    // A scheduler that knows success and failure alone is told which one this is.
+    expect((await batch([...flags, '--resume', '--accept-rejects']).ended).code).toBe(0)
   })
 
   test('1: too many were', async () => {
@@ -176,6 +166,12 @@ describe('what a scheduler learns', () => {
 
   test.each([
     ['a version that is not there', job('9.9.9', 'never'), {}, /9\.9\.9/],
+    [
+      'a delimiter that values have',
+      job('1.1.0', 'never', '--delimiter', '.'),
+      {},
+      /'--delimiter <character>' argument '\.' is invalid. expected one of/,
+    ],
     ['a flag that is none', job('1.1.0', 'never', '--parts', '3'), {}, /unknown option '--parts'/],
     [
       'a task that does not know of how many',

@@ -1,5 +1,9 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ChurnRecord, customers } from '../demo/customers.ts'
@@ -19,11 +23,26 @@ let gateway: Gateway
 const next = customers('drift')
 let sent = 0
 
+/** What a webhook was told. */
+const notices: { id: string; type: string; version: string; against: string; fields: string }[] = []
+const hook = createServer(async (incoming, outgoing) => {
+  notices.push(JSON.parse(await text(incoming)))
+  outgoing.writeHead(204).end()
+})
+
 beforeAll(async () => {
-  gateway = await Gateway.start({ models: MODELS, processes: 2 })
+  hook.listen(0, '127.0.0.1')
+  await once(hook, 'listening')
+  const { port } = hook.address() as AddressInfo
+  const notifications = `notifications:
+  - { name: ops, url: 'http://127.0.0.1:${port}/', events: [drifted, drift-over] }`
+  gateway = await Gateway.start({ models: `${MODELS}\n${notifications}`, processes: 2 })
   await counting()
 })
-afterAll(() => gateway?.dispose())
+afterAll(async () => {
+  await gateway?.dispose()
+  hook.close()
+})
 
 /** Every worker is up and counts what comes from now on, the canary's also in the bins of stable. */
 function counting() {
@@ -107,6 +126,19 @@ test('records that moved are named by their feature, for every version that sees
   }
   const features = canary.stable.series.filter(({ kind }: { kind: string }) => kind === 'feature')
   expect(drifted(verdicts({ series: features }))).toEqual([])
+})
+
+test('a webhook is told of each version once, by the features that moved', async () => {
+  const moved = () => notices.filter(({ fields }) => fields.includes('support_calls'))
+  await until(() => moved().length >= 2)
+  expect(
+    moved()
+      .map(({ version }) => version)
+      .toSorted(),
+  ).toEqual(['1.0.0', '1.2.0'])
+  for (const { type, against, fields } of moved())
+    expect([type, against, fields.includes('tenure_months')]).toEqual(['drifted', 'training', false])
+  expect(new Set(notices.map(({ id }) => id)).size).toBe(notices.length)
 })
 
 test('coalmine drift: the version that is tried, the worst first, with why', async () => {

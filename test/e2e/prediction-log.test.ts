@@ -19,6 +19,16 @@ guardrails:
 interval: 250ms
 `
 
+const ACCURATE = `
+steps:
+  - { setWeight: 25, minDuration: 720h, proof: 0.3 }
+  - { setWeight: 50, minDuration: 1s }
+risk: { falseRollback: 1%, falsePromotion: 5% }
+guardrails:
+  - { metric: accuracy, tolerate: 1pp, margin: 5pp }
+labelWindow: 1s
+`
+
 let gateway: Gateway
 let load: Load
 const folder = () => join(gateway.folder, 'log')
@@ -101,6 +111,23 @@ test('stable beside itself is not, and the same seed says the same', async () =>
   expect(said.falseRollbacks).toBeLessThanOrEqual(3)
   expect(said.interval.high).toBeLessThan(0.3)
   expect((await simulate('--splits', '30')).said).toEqual(said)
+})
+
+test('truths judge the answers that they are about', async () => {
+  const answered = events().filter(({ data }) => data.class !== null && data.answered_by === data.version)
+  const truths = answered.map(
+    ({ data }) => `${data.prediction_id},${data.arm === 'canary' ? 1 - data.class : data.class}`,
+  )
+  const file = join(gateway.folder, 'truths.csv')
+  writeFileSync(file, ['prediction_id,truth', ...truths, 'unknown,1', ''].join('\n'))
+  const policy = join(gateway.folder, 'accurate.yaml')
+  writeFileSync(policy, ACCURATE)
+  const { code, said } = await simulate('--policy', policy, '--truth', file)
+  expect([code, said.outcome]).toEqual([10, 'rolled-back'])
+  expect(said.decisions.at(-1).because).toMatch(/^wrong answers/)
+  expect(said.notes).toEqual([
+    `${truths.length.toLocaleString('en-US')} of ${(truths.length + 1).toLocaleString('en-US')} truths are about answers in the log`,
+  ])
 })
 
 test('a line that is broken is named', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Fault, faultOf } from '../faults/fault.ts'
 import { type Stage, startStage } from '../stage/stage.ts'
-import { Gateway, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -17,7 +17,7 @@ import {
 
 const MIRRORED = `
 steps:
-  - { mirror: { percent: 100 }, minDuration: 1s, proof: 0.3 }
+  - { mirror: { percent: 100 }, minDuration: 1s, proof: 0.3, requiresApproval: true }
   - { setWeight: 50, minDuration: 1s, proof: 0.5 }
 ${WIDE}`
 
@@ -71,25 +71,104 @@ describe('a rollout that begins with a mirror', () => {
     expect(metrics).toMatch(/coalmine_mirrored_requests_total\{model="churn",result="floor"\} [1-9]/)
   })
 
-  test('goes on to the steps when copies prove it, and is promoted like any other', async () => {
+  test('goes on to the steps when copies prove it and a person approves, and is promoted like any other', async () => {
     expect((await start(gateway, '1.1.0', { force: true })).status).toBe(201)
+    const waiting = await untilPhase(gateway, 'awaiting-approval')
+    expect(waiting.phase).toMatchObject({ step: 0, weightPercent: 0 })
+    expect(load.seen().byVersion).not.toHaveProperty('1.1.0')
+    expect((await act(gateway, 'rollout/approve')).status).toBe(200)
     await until(
       async () => (await decisions(gateway)).at(-1)?.kind === 'promoted',
       () => gateway.output,
     )
-    const rows = (await decisions(gateway)).slice(-5)
+    const rows = (await decisions(gateway)).slice(-7)
     expect(rows.map(({ kind, after }) => [kind, after.weightPercent])).toEqual([
       ['rollout-started', 0],
       ['mirroring-begun', 0],
+      ['approval-asked', 0],
+      ['approved', 0],
       ['begun', 50],
       ['promotion-begun', 50],
       ['promoted', 0],
     ])
-    expect(rows[2].because).toMatch(
+    expect(rows[4].because).toMatch(
       /^error_rate within the margin in copies of \d+ requests, certain to 70 % \(.* of the answers differ.*\); 1\.1\.0 gets 50 %$/,
     )
     expect(troubles(load.seen())).toEqual({})
     expect((await served(gateway)).stable.version).toBe('1.1.0')
+    await expectWholeRecord(gateway)
+  })
+})
+
+describe('a mirror whose control process is killed', () => {
+  /** Distinct, and each of them asked again and again. */
+  const INPUTS = 6
+  let gateway: Gateway
+  beforeAll(async () => {
+    gateway = await Gateway.start({
+      policies: { mirrored: MIRRORED.replace('1s', '720h') },
+      models: `  churn:
+    initial: 1.0.0
+    policy: mirrored
+    runtime: process`,
+    })
+    expect((await start(gateway, '1.1.0', { force: true })).status).toBe(201)
+    await untilPhase(gateway, 'mirroring')
+  })
+  afterAll(() => gateway?.dispose())
+
+  const ask = async (months: number) => {
+    const answer = await gateway.predict([{ ...CUSTOMER, tenure_months: months }])
+    expect(answer.status).toBe(200)
+    await answer.text()
+  }
+  const counted = async (): Promise<{ pairs: number; floor: number }> => {
+    const { mirror } = (await served(gateway)).rollout
+    return { pairs: mirror.pairs.pairs, floor: mirror.floor.pairs }
+  }
+  /** Asks all inputs and then a new one, until the new one has counted beside the canary. */
+  const untilCounted = async (marker: number, most: number) =>
+    until(async () => {
+      for (let months = 0; months < INPUTS; months++) await ask(months)
+      await ask(marker)
+      const { pairs } = await counted()
+      expect(pairs).toBeLessThanOrEqual(most)
+      return pairs === most
+    })
+
+  test('counts each distinct input once, before and after', async () => {
+    await until(async () => {
+      for (let months = 0; months < INPUTS; months++) await ask(months)
+      const { pairs, floor } = await counted()
+      return pairs === INPUTS && floor === INPUTS
+    })
+    const [before] = gateway.children('gateway/control/main.ts')
+    process.kill(before!, 'SIGKILL')
+    await until(async () => {
+      const [after] = gateway.children('gateway/control/main.ts')
+      return after !== undefined && after !== before && (await counted().catch(() => undefined)) !== undefined
+    })
+    expect(await counted()).toEqual({ pairs: INPUTS, floor: INPUTS })
+    // Once the first one has counted, every copy does that has not: the second comes behind all others again.
+    await untilCounted(INPUTS, INPUTS + 1)
+    const { latency } = (await served(gateway)).rollout.mirror
+    expect(latency).toMatchObject({ stableMs: expect.any(Number), canaryMs: expect.any(Number) })
+    await untilCounted(INPUTS + 1, INPUTS + 2)
+  })
+
+  test('paused keeps what it has counted, copies nothing, and goes on from there', async () => {
+    const before = await counted()
+    expect((await act(gateway, 'rollout/pause')).status).toBe(200)
+    const paused = await untilPhase(gateway, 'paused')
+    expect(paused.phase).toMatchObject({ step: 0, weightPercent: 0 })
+    expect((await act(gateway, 'rollout/promote')).status).toBe(409)
+    await ask(INPUTS + 2)
+    expect((await act(gateway, 'rollout/resume')).status).toBe(200)
+    await untilPhase(gateway, 'mirroring')
+    await untilCounted(INPUTS + 3, before.pairs + 1)
+    expect((await act(gateway, 'rollout/weight', { weightPercent: 5 })).status).toBe(200)
+    expect((await untilPhase(gateway, 'paused')).phase).toMatchObject({ step: 1, weightPercent: 5 })
+    expect((await newest(gateway)).kind).toBe('paused')
     await expectWholeRecord(gateway)
   })
 })

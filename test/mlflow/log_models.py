@@ -6,11 +6,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
+from onnx import numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -60,6 +62,23 @@ with mlflow.start_run():
         input_example=numbers.head(3),
     )
 
+# Weights of a kilobyte and more lie in a file of their own, as MLflow has it unless told otherwise.
+wide = pd.DataFrame(random.normal(size=(300, 40)), columns=[f"f{i}" for i in range(40)]).astype(np.float32)
+network = MLPClassifier((32,), max_iter=50, random_state=1).fit(wide.to_numpy(), left[:300])
+onnx_network = to_onnx(network, wide.to_numpy()[:1], options={"zipmap": False})
+for tensor in onnx_network.graph.initializer:
+    # As bytes, as frameworks of networks write them; ONNX moves nothing else out.
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+with mlflow.start_run():
+    mlflow.onnx.log_model(
+        onnx_network,
+        name="model",
+        registered_model_name="network",
+        signature=infer_signature(wide, left[:300]),
+        input_example=wide.head(3),
+        save_as_external_data=True,
+    )
+
 # Two that cannot be served: no ONNX, and answers that are maps.
 with mlflow.start_run():
     mlflow.sklearn.log_model(linear, name="model", registered_model_name="pickled")
@@ -75,6 +94,8 @@ print(
             "run": run.info.run_id,
             "record": json.loads(row.to_json(orient="records"))[0],
             "churn": float(trees.predict_proba(row)[0, 1]),
+            "wide": [float(value) for value in wide.iloc[7]],
+            "network": float(network.predict_proba(wide.to_numpy()[7:8])[0, 1]),
             "single": float(linear.predict_proba(row[["age", "charges"]].to_numpy(np.float32))[0, 1]),
         }
     )

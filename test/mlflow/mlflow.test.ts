@@ -14,7 +14,14 @@ const models = join(folder, 'models')
 let server: ChildProcess
 let output = ''
 let uri: string
-let logged: { run: string; record: Record<string, unknown>; churn: number; single: number }
+let logged: {
+  run: string
+  record: Record<string, unknown>
+  churn: number
+  single: number
+  wide: number[]
+  network: number
+}
 
 const coalmine = (...args: string[]) =>
   spawnSync(
@@ -70,9 +77,12 @@ test('a model that Python logged is served, and answers as it did there', async 
   expect(stdout).toMatch(/churn 1\.0\.0 is in /)
   const single = coalmine('models:/Single Tensor/1', '--name', 'single')
   expect([single.status, single.stderr]).toEqual([0, ''])
+  const network = coalmine('models:/network/1', '--tag')
+  expect([network.status, network.stderr]).toEqual([0, ''])
   const gateway = await Gateway.start({
     modelsFolder: models,
-    models: '  churn: { initial: 1.0.0, runtime: process }\n  single: { initial: "1", runtime: process }',
+    models:
+      '  churn: { initial: 1.0.0, runtime: process }\n  single: { initial: "1", runtime: process }\n  network: { initial: "1", runtime: process }',
   })
   try {
     const predict = async (model: string, record: unknown) => {
@@ -86,9 +96,11 @@ test('a model that Python logged is served, and answers as it did there', async 
       return body.predictions[0]!.probabilities[1]
     }
     const { age, charges } = logged.record
-    await until(async () => (await gateway.status('/v1/models/single')) === 200)
+    for (const model of ['single', 'network'])
+      await until(async () => (await gateway.status(`/v1/models/${model}`)) === 200)
     expect(await predict('churn', logged.record)).toBeCloseTo(logged.churn, 5)
     expect(await predict('single', { X: [age, charges] })).toBeCloseTo(logged.single, 5)
+    expect(await predict('network', { X: logged.wide })).toBeCloseTo(logged.network, 5)
   } finally {
     await gateway.dispose()
   }
@@ -121,6 +133,19 @@ test('its provenance says where it came from, with a hash of everything that was
     },
   })
   expect(golden).toHaveLength(5)
+})
+
+test('weights in a file beside the model are named and covered, and the registry knows the version by its tags', async () => {
+  const { manifest, digest } = await loadModelFolder(models, 'network', '1')
+  expect(manifest.externalData).toHaveLength(1)
+  const answer = await fetch(`${uri}/api/2.0/mlflow/model-versions/get?name=network&version=1`)
+  const { model_version } = (await answer.json()) as { model_version: { tags: unknown[] } }
+  expect(model_version.tags).toEqual(
+    expect.arrayContaining([
+      { key: 'coalmine.version', value: '1' },
+      { key: 'coalmine.digest', value: digest },
+    ]),
+  )
 })
 
 test.each([

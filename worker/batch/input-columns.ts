@@ -1,10 +1,10 @@
-import { open } from 'node:fs/promises'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { suggestion } from '@coalmine/contract/spelling.ts'
 import { permanent } from './batch-error.ts'
 import { type InputFile, STDIN } from './input-files.ts'
 import { ParquetFile } from './parquet-table.ts'
 import { checkColumns, type Passed } from './table.ts'
+import { textStream } from './text-stream.ts'
 import { csvHeader } from './text-table.ts'
 
 const HEAD_BYTES = 1024 * 1024
@@ -73,9 +73,9 @@ async function columnsOf(file: InputFile, stdin: Peeked | undefined): Promise<Pa
     await parquet.close()
     return parquet.columns
   }
-  const head = file.path === STDIN ? stdin!.head : await headOf(file.path)
+  const head = file.path === STDIN ? stdin!.head : await headOf(file)
   if (file.format === 'csv') {
-    const names = csvHeader(file.path, head.subarray(0, endOfHeader(head)))
+    const names = csvHeader(file.path, head.subarray(0, endOfHeader(head)), file.delimiter)
     return names.map((name) => ({ name, type: 'string' }))
   }
   const line =
@@ -100,13 +100,14 @@ function endOfHeader(head: Buffer): number {
   return head.length
 }
 
-async function headOf(path: string): Promise<Buffer> {
-  const file = await open(path)
-  try {
-    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(HEAD_BYTES), position: 0 })
-    const head = buffer.subarray(0, bytesRead)
-    return head[0] === 0xef && head[1] === 0xbb ? head.subarray(3) : head
-  } finally {
-    await file.close()
+async function headOf(file: InputFile): Promise<Buffer> {
+  const packets: Buffer[] = []
+  let bytes = 0
+  for await (const packet of textStream(file)) {
+    packets.push(packet)
+    bytes += packet.length
+    if (bytes >= HEAD_BYTES) break
   }
+  const head = Buffer.concat(packets)
+  return head[0] === 0xef && head[1] === 0xbb ? head.subarray(3) : head
 }

@@ -10,7 +10,13 @@ export interface JobDescription {
   readonly model: string
   readonly version: string
   readonly digest: string
-  readonly inputs: readonly { readonly path: string; readonly format: string; readonly fingerprint: string }[]
+  readonly inputs: readonly {
+    readonly path: string
+    readonly format: string
+    readonly fingerprint: string
+    /** Of a CSV without commas. */
+    readonly delimiter?: string
+  }[]
   readonly format: string
   readonly passed: readonly string[]
   readonly explain: ExplainChoice

@@ -11,11 +11,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type JobOptions, runJob } from './job.ts'
 import { WHOLE } from './shard.ts'
+
+/** Each job loads a model and waits for the disk. */
+vi.setConfig({ testTimeout: 60_000 })
 
 const MODELS = fileURLToPath(new URL('../../models', import.meta.url))
 
@@ -172,6 +176,28 @@ describe('a file becomes parts', () => {
     }
   })
 
+  test.each<[string, (text: string) => string | Uint8Array, string?]>([
+    ['packed.csv.gz', (text) => gzipSync(text)],
+    [
+      'two-members.csv.gz',
+      (text) => Buffer.concat([gzipSync(text.slice(0, 500)), gzipSync(text.slice(500))]),
+    ],
+    ['packed.ndjson.gz', () => gzipSync(`\ufeff${jsonl(rowsOf(23))}`)],
+    ['semicolons.csv', (text) => text.replaceAll(',', ';'), ';'],
+    ['tabs.csv.gz', (text) => gzipSync(text.replaceAll(',', '\t')), '\t'],
+  ])('packed, or with another delimiter, as if it were not: %s', async (name, written, delimiter) => {
+    const text = csv(rowsOf(23))
+    const scores = async (input: string, changes: Partial<JobOptions> = {}) => {
+      await run([input], { format: 'jsonl', keys: ['customer_id'], ...changes })
+      const found = scored().map(({ customer_id, score }) => [customer_id, score])
+      rmSync(inFolder('out'), { recursive: true })
+      return found
+    }
+    const plain = await scores(put('in.csv', text))
+    expect(plain).toHaveLength(23)
+    expect(await scores(put(name, written(text)), { delimiter })).toEqual(plain)
+  })
+
   test('from standard input', async () => {
     async function* stdin() {
       yield Buffer.from(csv(rowsOf(11)).slice(0, 40))
@@ -295,7 +321,22 @@ describe('what can never be is refused before the first row, and for good', () =
       /a column "score", which is one that the output adds/,
     ],
     ['an empty file', () => put('in.csv', ''), /expected the columns/],
-    ['another separator', () => put('in.csv', csv([]).replaceAll(',', ';')), /separated by commas/],
+    [
+      'another separator',
+      () => put('in.csv', csv([]).replaceAll(',', ';')),
+      /separated by commas, .*--delimiter/,
+    ],
+    ['a packed Parquet', () => put('in.parquet.gz', gzipSync('PAR1')), /read from its end/],
+    [
+      'a packed file that is none',
+      () => put('in.csv.gz', csv([])),
+      /expected a whole gzip file, found incorrect header/,
+    ],
+    [
+      'a packed file that was cut off',
+      () => put('in.jsonl.gz', gzipSync(jsonl(rowsOf(50))).subarray(0, 200)),
+      /expected a whole gzip file, found unexpected end/,
+    ],
     ['a file that is no Parquet', () => put('in.parquet', 'PAR0'), /not a Parquet file/],
     ['no file', () => inFolder('nowhere*.csv'), /expected a file, a folder or a pattern/],
     ['a name without a format', () => put('in.txt', ''), /--in-format/],
@@ -313,8 +354,11 @@ describe('what can never be is refused before the first row, and for good', () =
 })
 
 describe('a job that was interrupted', () => {
-  test('goes on with what is not done, and ends as if it had not been', async () => {
-    const input = put('in.csv', csv(rowsOf(45)))
+  test.each([
+    ['plain', () => put('in.csv', csv(rowsOf(45)))],
+    ['packed', () => put('in.csv.gz', gzipSync(csv(rowsOf(45))))],
+  ])('goes on with what is not done, and ends as if it had not been: %s', async (_, write) => {
+    const input = write()
     await run([input], { format: 'jsonl' })
     const whole = hashes()
     const out = inFolder('out')
@@ -339,6 +383,15 @@ describe('a job that was interrupted', () => {
     put('in.csv', csv(rowsOf(6)))
     await expect(run([input], { resume: true })).rejects.toThrow(/another job is there: its input was/)
     await expect(run([input], { resume: true, explain: 'own' })).rejects.toThrow(/another job is there/)
+    const other = { resume: true, delimiter: ';', out: inFolder('other') }
+    await run([put('semicolons.csv', csv(rowsOf(5)).replaceAll(',', ';'))], other)
+    put('semicolons.csv', csv(rowsOf(5)).replaceAll(',', '|'))
+    await expect(run([inFolder('semicolons.csv')], { ...other, delimiter: '|' })).rejects.toThrow(
+      /another job is there: its input was/,
+    )
+    await expect(run([put('in.jsonl', '')], { delimiter: ';' })).rejects.toThrow(
+      /expected a CSV among the input/,
+    )
   })
 
   test('--resume begins where nothing is there: what starts a job again and again need not know', async () => {

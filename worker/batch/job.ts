@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import { BatchError, permanent } from './batch-error.ts'
 import { Checkpoint, doneParts } from './checkpoint.ts'
+import { COMMA } from './delimiter.ts'
 import { writeDurably } from './durable-file.ts'
 import { passedColumns, peek } from './input-columns.ts'
 import { type Format, inputFiles, STDIN } from './input-files.ts'
@@ -20,6 +21,8 @@ export interface JobOptions {
   readonly version: string
   readonly inputs: readonly string[]
   readonly inputFormat?: Format | undefined
+  /** Between the columns of CSV input; a comma unless said. */
+  readonly delimiter?: string | undefined
   readonly out: string
   /** That of the first file unless said. */
   readonly format?: Format | undefined
@@ -68,7 +71,10 @@ export async function runJob(
   const { manifest, digest } = await loadModelFolder(modelsRoot, model, version).catch((error: Error) => {
     throw permanent(error.message)
   })
-  const files = await inputFiles(options.inputs, options.inputFormat)
+  const files = await inputFiles(options.inputs, {
+    format: options.inputFormat,
+    delimiter: options.delimiter,
+  })
   const fromStdin = files.some(({ path }) => path === STDIN)
   if (fromStdin && resume) throw permanent('--resume: standard input cannot be read again; give files')
   const stdin = fromStdin ? await peek(options.stdin) : undefined
@@ -80,7 +86,10 @@ export async function runJob(
     out,
     {
       ...{ model, version, digest, format, explain, rowsPerPart, shards: shard.count },
-      inputs: files.map(({ path, format, fingerprint }) => ({ path, format, fingerprint })),
+      inputs: files.map(({ path, format, fingerprint, delimiter }) => ({
+        ...{ path, format, fingerprint },
+        ...(format === 'csv' && delimiter !== COMMA && { delimiter }),
+      })),
       passed: passed.map(({ name }) => name),
     },
     resume || shard.count > 1,

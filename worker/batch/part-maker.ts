@@ -91,7 +91,7 @@ export class PartMaker {
     if (text !== undefined) {
       const bytes = Buffer.from(text.bytes.buffer, text.bytes.byteOffset, text.bytes.byteLength)
       return input.format === 'csv'
-        ? csvTable(bytes, text.header, { inputs, passed })
+        ? csvTable(bytes, { header: text.header, delimiter: input.delimiter }, { inputs, passed })
         : jsonlTable(bytes, { inputs, passed })
     }
     if (this.#file?.path !== input.path) {

@@ -7,7 +7,7 @@ import type { Passed } from './table.ts'
 export interface Part {
   /** `part-0000-00012`: the number of the file, and of the part in it. */
   readonly name: string
-  readonly input: Pick<InputFile, 'index' | 'path' | 'format'>
+  readonly input: Pick<InputFile, 'index' | 'path' | 'format' | 'delimiter'>
   /** From 0, in the file. */
   readonly firstRow: number
   readonly rows: number

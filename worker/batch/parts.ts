@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs'
-import type { InputFile } from './input-files.ts'
+import { type InputFile, STDIN } from './input-files.ts'
 import { ParquetFile } from './parquet-table.ts'
 import { type Part, partName } from './part.ts'
 import type { Shard } from './shard.ts'
 import { textBlocks } from './text-blocks.ts'
+import { counting, textStream } from './text-stream.ts'
 import { csvHeader } from './text-table.ts'
 
 export interface PartsSettings {
@@ -14,7 +14,7 @@ export interface PartsSettings {
   readonly stdin: AsyncIterable<Buffer> | undefined
   /** Parts that are there already. */
   readonly isDone: (name: string) => boolean
-  /** Bytes of texts that were read, as they are. */
+  /** Bytes of texts that were read, as they lie there. */
   readonly onBytes: (bytes: number) => void
 }
 
@@ -46,18 +46,15 @@ async function* parquetParts(input: InputFile, { rowsPerPart }: PartsSettings): 
 async function* textParts(input: InputFile, settings: PartsSettings): AsyncGenerator<Part> {
   const { rowsPerPart, stdin, onBytes } = settings
   let header: readonly string[] = []
-  const stream = input.path === '-' ? stdin! : createReadStream(input.path, { highWaterMark: 1024 * 1024 })
-  const counted = (async function* () {
-    for await (const packet of stream) {
-      onBytes((packet as Buffer).length)
-      yield packet as Buffer
-    }
-  })()
-  const quoted = input.format === 'csv'
+  const stream = input.path === STDIN ? counting(stdin!, onBytes) : textStream(input, onBytes)
+  const { delimiter } = input
   let number = 0
-  for await (const { bytes, rows, firstRow } of textBlocks(counted, {
-    ...{ path: input.path, rowsPerBlock: rowsPerPart, quoted },
-    ...(quoted && { onHeader: (bytes: Buffer) => (header = csvHeader(input.path, bytes)) }),
+  for await (const { bytes, rows, firstRow } of textBlocks(stream, {
+    ...{ path: input.path, rowsPerBlock: rowsPerPart },
+    ...(input.format === 'csv' && {
+      delimiter,
+      onHeader: (bytes: Buffer) => (header = csvHeader(input.path, bytes, delimiter)),
+    }),
   })) {
     // A copy of its own, which can be given to a thread.
     const text = { bytes: new Uint8Array(bytes), header }

@@ -13,11 +13,14 @@ async function* chunksOf(text: string | Buffer, sizes: readonly number[]): Async
   }
 }
 
-async function blocksOf(text: string | Buffer, { sizes = [7], rows = 3, quoted = true } = {}) {
+async function blocksOf(
+  text: string | Buffer,
+  { sizes = [7], rows = 3, quoted = true, delimiter = ',' } = {},
+) {
   let header: string | undefined
   const blocks = []
-  const onHeader = quoted ? { onHeader: (bytes: Buffer) => (header = bytes.toString()) } : {}
-  const settings = { path: 'in.csv', rowsPerBlock: rows, quoted, ...onHeader }
+  const csv = quoted ? { delimiter, onHeader: (bytes: Buffer) => (header = bytes.toString()) } : {}
+  const settings = { path: 'in.csv', rowsPerBlock: rows, ...csv }
   for await (const block of textBlocks(chunksOf(text, sizes), settings))
     blocks.push({ ...block, bytes: block.bytes.toString() })
   return { header, blocks }
@@ -43,6 +46,12 @@ test.each([
 test('a line end in quotes ends nothing, a quote within a field begins nothing', async () => {
   const { blocks } = await blocksOf('a\n"1\n""2"\n5" pipe\n7\n', { rows: 2 })
   expect(blocks.map(({ bytes }) => bytes)).toEqual(['"1\n""2"\n5" pipe\n', '7\n'])
+})
+
+test('a quote begins a value behind the delimiter that there is, and blanks are one', async () => {
+  const text = 'a;b\n1;"x\ny"\n1,"2;3\n  \n'
+  const { blocks } = await blocksOf(text, { rows: 1, delimiter: ';' })
+  expect(blocks.map(({ bytes }) => bytes)).toEqual(['1;"x\ny"\n', '1,"2;3\n', '  \n'])
 })
 
 test.each([

@@ -13,12 +13,12 @@ const RECORD_BYTES_MAX = 16 * 1024 * 1024
 const LF = 0x0a
 const CR = 0x0d
 const QUOTE = 0x22
-const COMMA = 0x2c
 
 /**
  * Cuts a stream into blocks of so many records, the last one with what is left. Records end at line ends that stand in no
  * quotes (CSV), or at all (JSON lines); empty lines are none. The first record of a CSV is its header and is given apart.
  *
+ * @param delimiter between the columns of a CSV; undefined for JSON lines
  * @param onHeader called with the bytes of the header, before the first block
  */
 export async function* textBlocks(
@@ -26,10 +26,12 @@ export async function* textBlocks(
   {
     path,
     rowsPerBlock,
-    quoted,
+    delimiter,
     onHeader,
-  }: { path: string; rowsPerBlock: number; quoted: boolean; onHeader?: (bytes: Buffer) => void },
+  }: { path: string; rowsPerBlock: number; delimiter?: string; onHeader?: (bytes: Buffer) => void },
 ): AsyncGenerator<TextBlock> {
+  const quoted = delimiter !== undefined
+  const between = delimiter?.charCodeAt(0)
   let held: Buffer[] = []
   let heldBytes = 0
   let rows = 0
@@ -81,7 +83,7 @@ export async function* textBlocks(
             continue
           }
           // Within a field that began without one it is a character like any other.
-          if (before === COMMA || before === LF || before === CR) inQuotes = true
+          if (before === between || before === LF || before === CR) inQuotes = true
         }
         before = byte
         if (inQuotes) {
@@ -91,7 +93,8 @@ export async function* textBlocks(
         }
       }
       if (byte !== LF) {
-        if (byte !== CR && byte !== 0x20 && byte !== 0x09) isBlank = false
+        // In a CSV blanks are a value.
+        if (byte !== CR && (quoted || (byte !== 0x20 && byte !== 0x09))) isBlank = false
         if (++recordBytes > RECORD_BYTES_MAX) throw tooLong(path, firstRow + rows)
         continue
       }
@@ -128,7 +131,9 @@ function withoutMark(packet: Buffer, path: string): Buffer {
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
     throw permanent(`${path}: expected UTF-8, found UTF-16; convert it first`)
   if (a === 0x1f && b === 0x8b)
-    throw permanent(`${path}: expected text, found gzip; unpack it into standard input`)
+    throw permanent(
+      `${path}: expected text, found gzip; a packed file has a name that ends with .gz, and standard input is unpacked before`,
+    )
   return packet
 }
 

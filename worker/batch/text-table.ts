@@ -1,6 +1,7 @@
 import type { Field } from '@coalmine/contract/manifest.ts'
 import { parse } from 'csv-parse/sync'
 import { permanent } from './batch-error.ts'
+import { COMMA } from './delimiter.ts'
 import type { Passed, Table } from './table.ts'
 
 /** What of a text is read: the fields of the contract, and what is passed on. */
@@ -12,17 +13,27 @@ export interface Wanted {
 const CSV = { relax_quotes: true, relax_column_count: true, skip_empty_lines: true } as const
 
 /** The names of the columns. Throws a BatchError for what is no header. */
-export function csvHeader(path: string, bytes: Buffer): string[] {
-  const [names = []] = parse(textOf(bytes).text, CSV) as string[][]
+export function csvHeader(path: string, bytes: Buffer, delimiter: string): string[] {
+  const [names = []] = parse(textOf(bytes).text, { ...CSV, delimiter }) as string[][]
   const trimmed = names.map((name) => name.trim())
-  if (trimmed.length === 1 && /[;\t|]/.test(trimmed[0]!))
-    throw permanent(`${path}: expected columns separated by commas, found ${trimmed[0]!.slice(0, 80)}`)
+  if (trimmed.length === 1 && /[,;\t|]/.test(trimmed[0]!))
+    throw permanent(
+      `${path}: expected columns separated by ${shown(delimiter)}, found ${trimmed[0]!.slice(0, 80)}; --delimiter says what separates them`,
+    )
   return trimmed
 }
 
-export function csvTable(bytes: Buffer, header: readonly string[], { inputs, passed }: Wanted): Table {
+function shown(delimiter: string): string {
+  return delimiter === COMMA ? 'commas' : delimiter === '\t' ? 'tabs' : delimiter
+}
+
+export function csvTable(
+  bytes: Buffer,
+  { header, delimiter }: { readonly header: readonly string[]; readonly delimiter: string },
+  { inputs, passed }: Wanted,
+): Table {
   const { text, isUtf8 } = textOf(bytes)
-  const records = parse(text, CSV) as string[][]
+  const records = parse(text, { ...CSV, delimiter }) as string[][]
   const broken = new Map<number, string>()
   for (const [row, record] of records.entries()) {
     if (record.length !== header.length)

@@ -10,6 +10,17 @@ const need = z
 export const planSchema = z
   .object({
     expected: need.openapi({ description: 'Until the promotion.' }),
+    mirror: z
+      .object({
+        durationSeconds: z.number().nullable().openapi({ description: 'Null when it never ends.' }),
+        inputs: z
+          .int()
+          .nullable()
+          .openapi({ description: 'Compared in that time, if no input comes twice.' }),
+        slowest: z.string().nullable(),
+      })
+      .nullable()
+      .openapi({ description: 'The step before the first; null without one, or before traffic was seen.' }),
     steps: z.array(
       z.object({
         weightPercent,

@@ -5,6 +5,7 @@ import { percent } from './units.ts'
 
 export function planView({
   expected,
+  mirror,
   steps,
   comparisons,
   cannotDecide,
@@ -12,6 +13,13 @@ export function planView({
 }: Plan): z.infer<typeof planSchema> {
   return {
     expected: expected ?? null,
+    mirror: mirror
+      ? {
+          durationSeconds: mirror.durationSeconds ?? null,
+          inputs: mirror.inputs ?? null,
+          slowest: mirror.slowest ?? null,
+        }
+      : null,
     steps: steps.map(({ weightBp, startSeconds, durationSeconds, warmUpSeconds, slowest }) => ({
       weightPercent: percent(weightBp),
       startSeconds,

@@ -13,17 +13,15 @@ import {
  */
 
 const since = z.iso.datetime().openapi({ description: 'When the phase began.' })
-const atStep = { since, step: z.int().min(1), weightPercent }
+const step = z.int().min(0).openapi({ description: 'From 1 on; 0 is the mirror before them.' })
+const atStep = { since, step, weightPercent }
+const approvedBy = z.string().nullable().openapi({ description: 'Who approved leaving this step.' })
 
 const phaseSchema = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('preparing'), since }),
-    z.object({ kind: z.literal('mirroring'), since }),
-    z.object({
-      kind: z.literal('stepping'),
-      ...atStep,
-      approvedBy: z.string().nullable().openapi({ description: 'Who approved leaving this step.' }),
-    }),
+    z.object({ kind: z.literal('mirroring'), since, approvedBy }),
+    z.object({ kind: z.literal('stepping'), ...atStep, approvedBy }),
     z.object({ kind: z.literal('awaiting-approval'), ...atStep }),
     z.object({ kind: z.literal('paused'), ...atStep, actor: z.string(), reason: z.string() }),
     z.object({
@@ -181,6 +179,10 @@ const mirrorSchema = z
     floor: agreement.openapi({
       description: 'Stable beside itself: what differs without any other version.',
     }),
+    latency: z.object({ pairs: z.int(), stableMs: z.number(), canaryMs: z.number() }).nullable().openapi({
+      description:
+        'Medians of the last requests that both answered well. Never judged: a copy is more load, and whoever is asked second finds warm caches.',
+    }),
     comparisons: z.array(
       z.object({
         name: z.string(),
@@ -214,7 +216,7 @@ export const rolloutSchema = z
     }),
     labels: labelsSchema.nullable().openapi({ description: 'Null where the policy compares no accuracy.' }),
     readings: z.array(readingSchema),
-    mirror: mirrorSchema.nullable().openapi({ description: 'Null but in the mirror step.' }),
+    mirror: mirrorSchema.nullable().openapi({ description: 'Null but in the mirror.' }),
   })
   .openapi('Rollout')
 

@@ -33,7 +33,7 @@ export function rolloutView(seen: Seen, model: string) {
     evidence: evidenceOf(control, rollout),
     labels: labelsOf(control, rollout),
     readings: readingsNow(control, rollout).map(readingView),
-    mirror: mirrorView(rollout),
+    mirror: mirrorView(control, rollout),
   }
 }
 
@@ -127,7 +127,7 @@ function phaseView(phase: Phase) {
     case 'preparing':
       return { kind: phase.kind, since }
     case 'mirroring':
-      return { kind: phase.kind, since }
+      return { kind: phase.kind, since, approvedBy: phase.approvedBy ?? null }
     case 'stepping':
       return { kind: phase.kind, since, ...atStep(phase), approvedBy: phase.approvedBy ?? null }
     case 'awaiting-approval':
@@ -146,7 +146,7 @@ function phaseView(phase: Phase) {
 }
 
 /** Null but in the mirror step. */
-function mirrorView({ policy, evidence, mirror }: Rollout) {
+function mirrorView(control: Control, { model, policy, evidence, mirror }: Rollout) {
   if (mirror === undefined) return null
   const { comparisons, pairs, floor } = assessMirror(policy, evidence.references, mirror)
   const threshold = Math.log(1 / policy.risk.falseRollback)
@@ -154,6 +154,7 @@ function mirrorView({ policy, evidence, mirror }: Rollout) {
     percent: percent(policy.mirror!.mirrorBp),
     pairs,
     floor,
+    latency: control.rollouts.mirrorLatency(model) ?? null,
     comparisons: comparisons.map(({ name, metric, verdict, logRollback, logPromotion, worst, slowest }) => ({
       ...{ name, metric, verdict, worst, slowest },
       rollback: { log: logRollback, threshold },

@@ -12,14 +12,16 @@ let folder: ModelFolder
 let server: Awaited<ReturnType<typeof upstream>>
 let watch: DriftWatch
 let nowMs: number
+let models: string[]
 let endpoint: { healthy: boolean; worker?: { pid: number } }
 beforeEach(async () => {
   folder = await loadModelFolder(MODELS, 'churn', '1.0.0')
   server = await upstream()
   nowMs = 1_700_000_000_000
+  models = ['churn']
   endpoint = { healthy: true, worker: { pid: 1 } }
   watch = new DriftWatch({
-    models: () => ['churn'],
+    models: () => models,
     stable: () => '1.0.0',
     manifest: (_, version) => (version === '1.0.0' ? folder : undefined),
     endpoints: () => [{ id: 'a', version: '1.0.0', origin: server.origin, ...endpoint }],
@@ -97,6 +99,21 @@ describe('a worker', () => {
     expect(paths()).toEqual(['/reference'])
     expect(seen()).toMatchObject({ measured: false, because: expect.stringContaining('no reference.json') })
   })
+})
+
+test('a model that is not configured any more is forgotten, and begins anew if it comes back', async () => {
+  server.behave(worker(0))
+  await watch.look()
+  const before = watch.books('churn')
+  expect(before.books()).toHaveLength(1)
+  models = []
+  await watch.look()
+  expect(watch.books('churn')).not.toBe(before)
+  expect(watch.books('churn').books()).toEqual([])
+  models = ['churn']
+  server.requests.length = 0
+  await watch.look()
+  expect(paths()).toEqual(['/reference', '/distribution'])
 })
 
 describe('an endpoint that is no worker of ours', () => {

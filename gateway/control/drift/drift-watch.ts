@@ -11,6 +11,7 @@ import type { Control } from '../control.ts'
 import { endpointDispatcher } from '../endpoint-dispatcher.ts'
 import { probe } from '../probe.ts'
 import { againstStable, againstTraining, type ComparedVersion, type Comparison } from './comparison.ts'
+import { DriftAlerts } from './drift-alerts.ts'
 import { DriftBooks } from './drift-book.ts'
 
 const ASK_MS = 5_000
@@ -70,7 +71,8 @@ export class DriftWatch {
   async look(): Promise<void> {
     const present = new Set<string>()
     const turns: Promise<void>[] = []
-    for (const model of this.#world.models()) {
+    const configured = new Set(this.#world.models())
+    for (const model of configured) {
       const endpoints = this.#world.endpoints(model)
       for (const endpoint of endpoints) {
         present.add(endpoint.id)
@@ -79,6 +81,7 @@ export class DriftWatch {
       }
       this.#books(model).keep(endpoints, this.#world.stable(model), this.#world.nowMs())
     }
+    for (const model of this.#models.keys()) if (!configured.has(model)) this.#models.delete(model)
     for (const [id, { dispatcher }] of this.#asked) {
       if (present.has(id)) continue
       this.#asked.delete(id)
@@ -115,7 +118,7 @@ export class DriftWatch {
     }
   }
 
-  /** What was counted of a model since control began. */
+  /** What was counted of a model since control began, or since the model is configured. */
   books(model: string): DriftBooks {
     return this.#books(model)
   }
@@ -219,6 +222,19 @@ function referenceIn(body: string): unknown {
   } catch {
     return undefined
   }
+}
+
+export function driftAlertsOf(control: Control, drift: DriftWatch): DriftAlerts {
+  return new DriftAlerts({
+    models: () => Object.keys(control.config.models),
+    versions: (model) =>
+      [...new Set(control.endpoints(model).map(({ version }) => version))].filter(
+        (version) => control.catalog.version(model, version) !== undefined,
+      ),
+    stable: (model) => control.deployment(model).stable?.version,
+    drift: (model, version) => drift.of(model, version),
+    nowMs: () => control.nowMs(),
+  })
 }
 
 export function driftOf(control: Control): DriftWatch {

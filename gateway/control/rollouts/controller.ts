@@ -6,7 +6,7 @@ import { prepared } from '@coalmine/core/rollout/attempt.ts'
 import type { Situation } from '@coalmine/core/rollout/decision.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { Intent } from '@coalmine/core/rollout/intent.ts'
-import { stepOf, weightOf } from '@coalmine/core/rollout/phase.ts'
+import { isTried } from '@coalmine/core/rollout/phase.ts'
 import { hasBegun, type Rollout } from '@coalmine/core/rollout/rollout.ts'
 import { afterTick } from '@coalmine/core/rollout/rollout-step.ts'
 import { tick } from '@coalmine/core/rollout/tick.ts'
@@ -20,6 +20,7 @@ import type {
   TrippedMessage,
 } from '../../messages.ts'
 import type { Deployments, Step } from '../deployments.ts'
+import type { CopyLatency } from './copy-latencies.ts'
 import { firstAttemptOf, type KnownVersion, referencesOf } from './foundations.ts'
 import { type GroundTruth, GroundTruths } from './ground-truth.ts'
 import { Intake } from './intake.ts'
@@ -183,6 +184,7 @@ export class RolloutController {
     const nowMs = this.#now()
     if (this.#inDoubt) {
       await this.#deployments.load()
+      this.#mirrors.clear()
       this.#inDoubt = false
     }
     await this.#withdraw()
@@ -194,6 +196,7 @@ export class RolloutController {
     if (due.length === 0) return all.every(({ rollout }) => rollout === undefined)
     const begunMs = monotonicMs()
     const { frozen } = await this.#deployments.store.freeze()
+    for (const { rollout } of due) if (rollout) await this.#mirrors.recall(rollout, this.#deployments.store)
     const steps = due.flatMap((deployment) => this.#turnAlone(deployment, nowMs, frozen) ?? [])
     if (steps.length === 0) return true
     this.#inDoubt = true
@@ -201,8 +204,10 @@ export class RolloutController {
     this.#inDoubt = false
     for (const [i, step] of steps.entries()) {
       const { model } = step.before
-      if (outcomes[i] === 'stale') await this.#deployments.refresh(model)
-      else this.#measurements.add(step, this.#released.get(model) ?? {})
+      if (outcomes[i] === 'stale') {
+        await this.#deployments.refresh(model)
+        this.#mirrors.delete(model)
+      } else this.#measurements.add(step, this.#released.get(model) ?? {})
     }
     this.turnSeconds.observe((monotonicMs() - begunMs) / 1000)
     return true
@@ -214,8 +219,7 @@ export class RolloutController {
     const nothing: Intent = { kind: 'act', action: { kind: 'set-weight', weightBp: 0 } }
     const outcomes = []
     for (const { model, rollout } of this.#deployments.all()) {
-      if (rollout === undefined || stepOf(rollout.phase) === undefined || weightOf(rollout.phase) === 0)
-        continue
+      if (rollout === undefined || !isTried(rollout.phase)) continue
       const context = { actor: 'gateway', reason, nowMs: this.#now() }
       outcomes.push(await this.#deployments.change(model, () => nothing, context))
     }
@@ -233,6 +237,12 @@ export class RolloutController {
   measured(model: string): Measured | undefined {
     const { rollout } = this.#deployments.get(model)
     return rollout && this.#measurements.of(rollout)
+  }
+
+  /** How long copies took lately beside the originals; undefined where none are compared. */
+  mirrorLatency(model: string): CopyLatency | undefined {
+    const { rollout } = this.#deployments.get(model)
+    return rollout && this.#mirrors.latency(rollout)
   }
 
   /** Tolerances that two copies of one version would need; empty when none were compared. */
@@ -315,12 +325,12 @@ export class RolloutController {
     const released = counted({ ...intake?.beyond(rollout.evidence, nowMs), labels }, rollout.evidence)
     this.#released.set(model, released)
     const { manifest } = this.#world.version(model, rollout.stable.version) ?? {}
-    const mirrored = this.#mirrors.take(rollout, manifest)
+    const { mirrored, inputs } = this.#mirrors.take(rollout, manifest)
     const ticked = tick(rollout, released, { nowMs, frozen, evidenceIsFresh, ready }, mirrored)
     this.#situations.set(model, { serial: rollout.serial, situation: ticked.situation })
     const learned = [...Object.values(released), ...Object.values(mirrored)].some((some) => some.length > 0)
     // Nothing new to know and nothing decided is nothing to write.
-    return learned || ticked.record ? { before, ...afterTick(before, ticked) } : undefined
+    return learned || ticked.record ? { before, inputs, ...afterTick(before, ticked) } : undefined
   }
 
   /**

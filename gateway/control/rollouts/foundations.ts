@@ -99,7 +99,7 @@ export function planOf(
   const agesMs = { early: horizon, final: limitMs, labels: labelWindowOf(policy) ?? 0 }
   if (facts !== undefined) return planRollout(policy, trafficOf(versions, facts, agesMs))
   const patient = { ...policy, progressDeadlineMs: Number.MAX_VALUE }
-  const { expected: _, ...plan } = planRollout(patient, trafficOf(versions, UNKNOWN, agesMs))
+  const { expected: _, mirror: __, ...plan } = planRollout(patient, trafficOf(versions, UNKNOWN, agesMs))
   const unknown = `no traffic of the stable version was seen in the last minute, so nobody knows how long this takes`
   return {
     ...plan,

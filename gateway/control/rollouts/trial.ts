@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { labelsOf } from '@coalmine/contract/feedback.ts'
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { KNOTS } from '@coalmine/core/evidence/mean-difference.ts'
+import { isCopying } from '@coalmine/core/rollout/phase.ts'
 import type { Policy } from '@coalmine/core/rollout/policy.ts'
 import type { Rollout } from '@coalmine/core/rollout/rollout.ts'
 import type { Trial } from '../../messages.ts'
@@ -34,7 +35,7 @@ export function trialOf(
     firstAttemptMs: deadlineMs,
     reserveMs,
     shield: policy.shield,
-    mirrorBp: phase.kind === 'mirroring' ? policy.mirror!.mirrorBp : 0,
+    mirrorBp: isCopying(phase) ? policy.mirror!.mirrorBp : 0,
   }
 }
 

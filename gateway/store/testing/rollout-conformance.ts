@@ -22,10 +22,10 @@ import {
   WHOLE,
 } from '@coalmine/core/rollout/testing/deployments.ts'
 import { POLICY, WATCHED_POLICY, WIDE_POLICY } from '@coalmine/core/rollout/testing/policies.ts'
-import { ref, START_MS } from '@coalmine/core/rollout/testing/rollouts.ts'
+import { inPhase, ref, START_MS } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { fairSecond } from '@coalmine/core/rollout/testing/windows.ts'
 import { describe, expect, test } from 'vitest'
-import { type Commit, parentOf, type RolloutStore } from '../rollout-store.ts'
+import { type Commit, INPUTS_MAX, parentOf, type RolloutStore } from '../rollout-store.ts'
 
 const over = (before: Deployment, { next, ended, event }: TickChange): Commit => ({
   parent: parentOf(before),
@@ -128,6 +128,40 @@ export function rolloutConformance(opened: () => RolloutStore): void {
       expect(await read()).toMatchObject({ revision: stepping.revision, rollout: { evaluation: 2 } })
       expect((await read()).rollout!.evidence.tally[0]!.canary.requests).toBe(100)
       expect(await kinds()).toEqual(events)
+    })
+
+    test('what a mirror has counted is kept with the evidence that counted it, and only so long', async () => {
+      const mirroring = around(inPhase('mirroring'))
+      const counting = (before: Deployment, inputs: number[]): Commit => ({
+        ...over(before, turned(before, {})),
+        inputs,
+      })
+      const kept = (serial = mirroring.rollout!.serial) => opened().mirrorInputs('churn', serial)
+      const large = 2 ** 49 - 1
+      await commit(seed(mirroring))
+      expect(await kept()).toEqual([])
+      const [first, late] = [counting(mirroring, [3, 1]), counting(mirroring, [4])]
+      expect(await commit(first, late)).toEqual(['committed', 'stale'])
+      expect(await commit(counting(first.next, [])), 'a tick without a pair').toEqual(['committed'])
+      expect(await commit(counting(await read(), [large]))).toEqual(['committed'])
+      expect(await kept()).toEqual([3, 1, large])
+      expect(await kept(99), 'of another rollout').toEqual([])
+      expect(await commit(acting(await read(), { kind: 'pause' }))).toEqual(['committed'])
+      expect(await kept(), 'paused').toEqual([3, 1, large])
+      expect(await commit(acting(await read(), { kind: 'advance' }))).toEqual(['committed'])
+      expect(await kept(), 'the mirror is over').toEqual([])
+    })
+
+    test('of what a mirror has counted the oldest are forgotten when there are too many', async () => {
+      await commit(seed(around(inPhase('mirroring'))))
+      const batch = 8192
+      for (let from = 0; from < INPUTS_MAX + batch; from += batch) {
+        const before = await read()
+        const inputs = Array.from({ length: batch }, (_, i) => from + i)
+        expect(await commit({ ...over(before, turned(before, {})), inputs })).toEqual(['committed'])
+      }
+      const kept = await opened().mirrorInputs('churn', 1)
+      expect([kept.length, kept[0], kept.at(-1)]).toEqual([INPUTS_MAX, batch, INPUTS_MAX + batch - 1])
     })
 
     test('of ticks over one evaluation exactly one wins', async () => {

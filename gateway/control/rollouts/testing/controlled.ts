@@ -66,14 +66,18 @@ export type Second = Pick<Told, 'requests' | 'failing'>
 export async function controlled({
   rollouts = [started({ policy: QUICK })],
   processes = 1,
+  store: kept,
 }: {
   rollouts?: readonly Rollout[]
   processes?: number
+  /** Of a process before: its rollouts go on. */
+  store?: FragileStore
 } = {}) {
-  const store = new FragileStore()
-  await store.commit(
-    rollouts.map((rollout) => ({ parent: { revision: 0, evaluation: 0 }, next: around(rollout) })),
-  )
+  const store = kept ?? new FragileStore()
+  if (kept === undefined)
+    await store.commit(
+      rollouts.map((rollout) => ({ parent: { revision: 0, evaluation: 0 }, next: around(rollout) })),
+    )
   store.made.length = 0
   const world = {
     processes,

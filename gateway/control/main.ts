@@ -146,7 +146,7 @@ const observing = setInterval(() => {
   traffic.add(fleet.total(nowMs), nowMs)
   for (const model of Object.keys(control.config.models)) observe(model)
   void drift.look()
-  if (receivers.length > 0) for (const notice of driftAlerts.look()) tell(notice)
+  if (receivers.length > 0) for (const notice of driftAlerts.look()) announcer.tell(notice)
 }, OBSERVE_MS)
 
 function observe(model: string): void {

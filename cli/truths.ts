@@ -4,6 +4,7 @@ import { brierLoss, clippedLogLoss } from '@coalmine/contract/loss.ts'
 import { ContractError } from '@coalmine/contract/problem.ts'
 import type { KnownTruth } from '@coalmine/core/rollout/replayed-traffic.ts'
 import { CommandError } from './exit-code.ts'
+import { fileFault } from './file-fault.ts'
 import type { LoggedRequest } from './prediction-log.ts'
 
 /** Truths by the id of the prediction that they are about. */
@@ -23,8 +24,8 @@ export async function readTruths(files: readonly string[]): Promise<ReadTruths> 
   const truths = new Map<string, FeedbackItem>()
   let repeated = 0
   for (const file of files) {
-    const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new CommandError(`${file}: ${error.code}`)
+    const bytes = await readFile(file).catch((error: Error) => {
+      throw fileFault(file, error)
     })
     for (const { text, line } of file.endsWith('.csv') ? await ofCsv(file, bytes) : linesOf(bytes)) {
       const item = itemOf(text, `${file}:${line}`)

@@ -11,6 +11,9 @@ export default defineConfig({
         test: {
           ...node,
           name: 'unit',
+          // A machine with other work takes its time; what hangs is found as well a little later.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           include: ['{core,contract,policy,worker,gateway,cli,console,bench,test}/**/*.test.ts'],
           exclude: [
             'test/e2e/**',

@@ -71,12 +71,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
     refuse(exchange)
   })
 
-  /** Calls under way when the end begins are answered; the gateway is told of the end by its health checks. */
-  const link = exchanging((exchange) => {
-    const { state } = life
-    if (state.kind === 'ready') handleLink(exchange, state.serving)
-    else refuse(exchange)
-  })
+  const link = exchanging((exchange) => serveLink(exchange, { model, version, life }))
 
   const distribution = exchanging((exchange) => {
     const { state } = life
@@ -84,10 +79,7 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
     else refuse(exchange)
   })
 
-  const refuse = (exchange: Exchange) => {
-    const body = JSON.stringify({ error: `${model} ${version} is not ready: ${life.unready}` })
-    exchange.answer(503, ['content-type', 'application/json', 'retry-after', '1'], body)
-  }
+  const refuse = (exchange: Exchange) => refuseUnready(exchange, { model, version, life })
 
   const unreadyBody = () => (life.unready === undefined ? {} : { error: life.unready })
   const statusOf = () => (life.unready === undefined ? 200 : 503)
@@ -196,6 +188,18 @@ export function buildApp({ model, version, life, metrics }: AppParts): Hono<Env>
     return json(c, 500, { error: 'internal error' })
   })
   return app
+}
+
+/** Calls under way when the end begins are answered; the gateway is told of the end by its health checks. */
+export function serveLink(exchange: Exchange, parts: Omit<AppParts, 'metrics'>): void {
+  const { state } = parts.life
+  if (state.kind === 'ready') handleLink(exchange, state.serving)
+  else refuseUnready(exchange, parts)
+}
+
+function refuseUnready(exchange: Exchange, { model, version, life }: Omit<AppParts, 'metrics'>): void {
+  const body = JSON.stringify({ error: `${model} ${version} is not ready: ${life.unready}` })
+  exchange.answer(503, ['content-type', 'application/json', 'retry-after', '1'], body)
 }
 
 /** Exactly `application/json`, without a charset: KServe's client compares the whole header. */

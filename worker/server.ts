@@ -1,7 +1,10 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
-import type { Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { connect } from 'node:net'
+import type { Exchange } from '@coalmine/contract/http/exchange.ts'
+import { NodeExchange } from '@coalmine/contract/http/node-exchange.ts'
 import { SERVER_OPTIONS } from '@coalmine/contract/http/server.ts'
+import { LINK_PATH } from '@coalmine/contract/link/frame.ts'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { Life } from './life.ts'
@@ -9,10 +12,27 @@ import type { Settings } from './settings.ts'
 
 const CONNECTIONS_MAX = 10_000
 
-/** A Node server around the app; it listens nowhere yet. */
-// biome-ignore lint/suspicious/noExplicitAny: the bindings are those that the adaptor provides
-export function createHttpServer(app: Hono<any>, life: Life): Server {
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
+/**
+ * A Node server around the app; it listens nowhere yet.
+ *
+ * @param link serves a call of the link: most of what a worker is asked, and so not by way of fetch objects
+ */
+export function createHttpServer(
+  // biome-ignore lint/suspicious/noExplicitAny: the bindings are those that the adaptor provides
+  app: Hono<any>,
+  life: Life,
+  link: (exchange: Exchange) => void,
+): Server {
+  const straight = (options: ServerOptions, listener: RequestListener) =>
+    createServer(options, (incoming, outgoing) => {
+      if (incoming.url === LINK_PATH && incoming.method === 'POST')
+        link(new NodeExchange(incoming, outgoing, life))
+      else listener(incoming, outgoing)
+    })
+  const server = createAdaptorServer({
+    ...{ fetch: app.fetch, serverOptions: SERVER_OPTIONS },
+    createServer: straight as typeof createServer,
+  }) as Server
   server.maxConnections = CONNECTIONS_MAX
   server.prependListener('request', (_, outgoing) => {
     if (life.draining) outgoing.shouldKeepAlive = false

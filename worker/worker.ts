@@ -7,7 +7,7 @@ import type { Log } from '@coalmine/contract/log.ts'
 import { elementsPerRow } from '@coalmine/contract/manifest.ts'
 import type { EncodedTensor } from '@coalmine/contract/tensor.ts'
 import type { Hono } from 'hono'
-import { buildApp } from './app.ts'
+import { buildApp, serveLink } from './app.ts'
 import { Batcher } from './batcher.ts'
 import { DeferredExplanations } from './explain/deferred-explanations.ts'
 import { writeExplanations } from './explain/explain-json.ts'
@@ -56,7 +56,7 @@ export async function startWorker(
   const metrics = new Metrics(model, version)
   metrics.spans = tracer?.queue.counts
   const app = buildApp({ model, version, life, metrics })
-  const server = createHttpServer(app, life)
+  const server = createHttpServer(app, life, (exchange) => serveLink(exchange, { model, version, life }))
   const address = await listen(server, settings.listen)
   log.info('listening', { address, model, version })
 

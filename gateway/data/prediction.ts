@@ -68,7 +68,7 @@ export class Prediction implements Asker {
   /** Where the canary gets the same request for a comparison alone. */
   readonly #copy: Copy | undefined
   /** Where it is logged or traced. */
-  readonly #witness: Witness | undefined
+  readonly #witness: Witness | undefined = undefined
   #timer: NodeJS.Timeout | undefined
   /** The timer stands for the first attempt's limit, not for the caller's. */
   #limited = false
@@ -108,6 +108,7 @@ export class Prediction implements Asker {
     this.#asked = this.#assigned
     this.#counts = this.#assigned.recorder(arm)
     this.#copy = arm === 'stable' && isDrawn ? route.running?.copyOf(plane, route, this) : undefined
+    if (!plane.predictionLog.isOn && plane.tracer === undefined) return
     const at = { startMs: this.#startMs, isEvidence: this.#isEvidence, version: this.#assigned.version }
     this.#witness = witnessOf(plane, { ...at, exchange, route, arm, requestId, path: this.path, body })
   }

@@ -40,6 +40,10 @@ export class PredictionLog {
     this.#file.settings = settings
   }
 
+  get isOn(): boolean {
+    return this.#settings !== undefined
+  }
+
   /** Whether a prediction is written, known before anything of it. @param random u32 draws */
   draws(random: () => number): boolean {
     const settings = this.#settings

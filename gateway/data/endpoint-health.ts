@@ -58,9 +58,10 @@ export class EndpointHealth {
     return slowStartShare(this.#sinceMs, nowMs, this.#slowStartMs)
   }
 
-  /** What one request more would cost there; less is better. */
+  /** What one request more would cost there; less is better. Time alone says nothing good of one that holds requests up. */
   cost(inFlight: number, nowMs: number): number {
-    return (this.#latency.at(nowMs) || UNKNOWN_MS) * (inFlight + 1)
+    const ms = inFlight === 0 ? this.#latency.at(nowMs) : this.#latency.ms
+    return (ms || UNKNOWN_MS) * (inFlight + 1)
   }
 
   began(): void {

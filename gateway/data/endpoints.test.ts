@@ -234,6 +234,18 @@ describe('a choice between two', () => {
     expect([...asked].sort()).toEqual(['a', 'b'])
   })
 
+  test('does not ask one that holds up what it has, however long it has said nothing', () => {
+    const { all, made, ended } = pool([given('a'), given('b')])
+    for (const id of ['a', 'b']) ended(id, 'ok', 10)
+    made.get('a')!.inFlight = 3
+    for (let i = 0; i < 100; i++) {
+      nowMs += 100
+      made.get('b')!.inFlight = i % 3
+      expect(all.choose('1.0.0', nowMs, 0)!.id).toBe('b')
+      ended('b', 'ok', 10)
+    }
+  })
+
   test('does not take quick failures for speed', () => {
     const { all, ended } = pool([given('a'), given('b')])
     ended('a', 'ok', 10)

@@ -81,7 +81,9 @@ describe('one of two workers', () => {
   })
 
   test('that stands still holds up what it had until the first attempt is over, and nothing fails', async () => {
-    gateway = await Gateway.start({ models: MODELS })
+    // More at a time than a budget of second attempts allows are another matter.
+    const retries = 'resilience: { retries: { budget: 50%, atLeast: 20 } }'
+    gateway = await Gateway.start({ models: MODELS.replace(' }', `, ${retries} }`) })
     const load = startLoad(gateway)
     await until(() => load.seen().answered > 100)
     const [pid] = gateway.children(WORKER)

@@ -113,7 +113,7 @@ describe('people and a rollout', () => {
   test('an error in the policy changes nothing and is told with its line; mended, it holds for the running rollout', async () => {
     const { policy } = (await served(gateway)).rollout
     await edit(MOVING.replace('minDuration', 'minDuraton'))
-    expect(gateway.output).toMatch(/refused.*people\.yaml:3:\d+.*minDuraton/)
+    expect(gateway.output).toMatch(/people\.yaml:3:\d+.*minDuraton.*refused/)
     await until(async () => (await gateway.metrics()).includes('coalmine_config_reload_success 0'))
     expect((await served(gateway)).rollout).toMatchObject({ policy, phase: { kind: 'stepping', step: 2 } })
     await edit(MOVING)

@@ -258,7 +258,7 @@ export async function until(
   fact: () => boolean | Promise<boolean>,
   evidence: () => string = () => '',
 ): Promise<void> {
-  const end = performance.now() + 45_000
+  const end = performance.now() + 100_000
   for (;;) {
     if (await fact()) return
     if (performance.now() > end) throw new Error(`what was awaited did not become true\n${evidence()}`)

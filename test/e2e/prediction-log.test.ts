@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Gateway, ROOT, until } from './gateway-process.ts'
+import { Gateway, PATIENT, ROOT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import { start, untilOver, untilPhase } from './rollout-record.ts'
 
@@ -58,7 +58,7 @@ beforeAll(async () => {
   gateway = await Gateway.start({
     processes: 2,
     policies: { quick: POLICY },
-    models: `  churn: { initial: 1.0.0, policy: quick, runtime: process }
+    models: `  churn: { initial: 1.0.0, policy: quick, runtime: process, resilience: { ${PATIENT} } }
 predictionLog:
   folder: ./log
   instances: { omit: [monthly_charges], hash: [contract] }`,

@@ -94,9 +94,8 @@ describe('a client four fifths of whose requests are at fault', () => {
     const counted = (status: number) =>
       noisy.reduce((sum, { statuses }) => sum + (statuses.get(status) ?? 0), 0)
     expect(counted(429)).toBeGreaterThan(counted(422))
-    expect(await gateway.metrics()).toMatch(
-      /coalmine_client_requests_total\{client="noisy",outcome="limited"\} [1-9]/,
-    )
+    const limited = /coalmine_client_requests_total\{client="noisy",outcome="limited"\} [1-9]/
+    await until(async () => limited.test(await gateway.metrics()))
     expect((await served(gateway)).rollout.phase.kind).toBe('stepping')
   })
 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Summary } from '../demo/tally.ts'
-import { Gateway, until } from './gateway-process.ts'
+import { Gateway, PATIENT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -107,7 +107,8 @@ describe('a rollout whose processes are killed', () => {
     policy: standing
     runtime: process
     replicas: 2
-    limits: { timeout: 3s }`,
+    limits: { timeout: 3s }
+    resilience: { ${PATIENT} }`,
     })
     load = startLoad(gateway)
   })

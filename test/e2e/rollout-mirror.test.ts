@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Fault, faultOf } from '../faults/fault.ts'
 import { type Stage, startStage } from '../stage/stage.ts'
-import { CUSTOMER, Gateway, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, PATIENT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -43,7 +43,8 @@ describe('a rollout that begins with a mirror', () => {
     initial: 1.0.0
     policy: mirrored
     runtime: process
-    limits: { timeout: 3s }`,
+    limits: { timeout: 3s }
+    resilience: { ${PATIENT} }`,
     })
     load = startLoad(gateway)
   })
@@ -51,6 +52,13 @@ describe('a rollout that begins with a mirror', () => {
     await load?.stop()
     await gateway?.dispose()
   })
+
+  const untilMirrored = (result: string) =>
+    until(async () =>
+      new RegExp(`coalmine_mirrored_requests_total\\{model="churn",result="${result}"\\} [1-9]`).test(
+        await gateway.metrics(),
+      ),
+    )
 
   test('finds by copies what a version does to scores, before it has answered anybody', async () => {
     expect((await start(gateway, '1.2.0', { policy: 'scores', force: true })).status).toBe(201)
@@ -67,8 +75,7 @@ describe('a rollout that begins with a mirror', () => {
     expect(Object.keys(seen.byVersion)).toEqual(['1.0.0'])
     const metrics = await gateway.metrics()
     expect(metrics).not.toMatch(/coalmine_requests_total\{model="churn",version="1\.2\.0"/)
-    expect(metrics).toMatch(/coalmine_mirrored_requests_total\{model="churn",result="compared"\} [1-9]/)
-    expect(metrics).toMatch(/coalmine_mirrored_requests_total\{model="churn",result="floor"\} [1-9]/)
+    await untilMirrored('compared')
   })
 
   test('goes on to the steps when copies prove it and a person approves, and is promoted like any other', async () => {
@@ -94,6 +101,7 @@ describe('a rollout that begins with a mirror', () => {
     expect(rows[4].because).toMatch(
       /^error_rate within the margin in copies of \d+ requests, certain to 70 % \(.* of the answers differ.*\); 1\.1\.0 gets 50 %$/,
     )
+    await untilMirrored('floor')
     expect(troubles(load.seen())).toEqual({})
     expect((await served(gateway)).stable.version).toBe('1.1.0')
     await expectWholeRecord(gateway)

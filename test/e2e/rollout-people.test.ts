@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Gateway, json, until } from './gateway-process.ts'
+import { Gateway, json, PATIENT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -50,7 +50,8 @@ describe('people and a rollout', () => {
     initial: 1.0.0
     policy: people
     runtime: process
-    limits: { timeout: 3s }`,
+    limits: { timeout: 3s }
+    resilience: { ${PATIENT} }`,
     })
     load = startLoad(gateway)
   })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Gateway, until } from './gateway-process.ts'
+import { Gateway, PATIENT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -46,7 +46,8 @@ describe('a version that the file asks for', () => {
     version: 1.1.0
     policy: quick
     runtime: process
-    limits: { timeout: 3s }`,
+    limits: { timeout: 3s }
+    resilience: { ${PATIENT} }`,
     })
     load = startLoad(gateway)
   })

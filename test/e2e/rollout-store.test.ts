@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Gateway, json, noOwnDisk, until } from './gateway-process.ts'
+import { Gateway, json, noOwnDisk, PATIENT, until } from './gateway-process.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
   act,
@@ -84,7 +84,8 @@ describe('a rollout whose store is away', () => {
       models: `  churn:
     initial: 1.0.0
     policy: policy
-    runtime: process`,
+    runtime: process
+    resilience: { ${PATIENT} }`,
       ...(noDisk === undefined && { stateBytes: DISK_BYTES }),
     })
     load = startLoad(gateway)

@@ -114,7 +114,7 @@ afterAll(async () => {
   for (const worker of workers ?? []) worker.kill('SIGTERM')
 })
 
-/** Faults of rate 1, and what the clients of the only endpoint may be told. */
+/** Faults of rate 1, and what the client of the only endpoint is told. */
 const HARMS: [name: string, fault: Fault, statuses: number[]][] = [
   ...WIRE_FORMS.filter((form) => form !== 'poison').map((form): [string, Fault, number[]] => [
     form,
@@ -126,8 +126,7 @@ const HARMS: [name: string, fault: Fault, statuses: number[]][] = [
   ),
   ['a gzip bomb', faultOf({ kind: 'encoded' }), [502]],
   ['packed a thousand times', faultOf({ kind: 'encoded', times: 1000 }), [502]],
-  // Two dozen at once, a busy machine may not have read eight megabytes of each in time.
-  ['an answer of 100 MB', faultOf({ kind: 'huge' }), [502, 504]],
+  ['an answer of 100 MB', faultOf({ kind: 'huge' }), [502]],
   ['a byte a second', faultOf({ kind: 'trickle' }), [504]],
   ['no answer', faultOf({ kind: 'hang' }), [504]],
   ['503 and when to come back', faultOf({ kind: 'status', status: 503 }), [503]],
@@ -142,7 +141,7 @@ describe('the only endpoint of a version', () => {
       proxies.plain.fault = fault
       const answers = await everybody(alone)
       expectHonest(answers)
-      for (const { status } of answers) expect(statuses).toContain(status)
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(statuses))
       expect(await alone.status('/livez')).toBe(200)
       proxies.plain.fault = { kind: 'none' }
       await until(async () => (await ask(alone, 0)).status === 200)

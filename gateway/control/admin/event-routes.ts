@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { log } from '@coalmine/contract/log.ts'
 import type { HttpBindings } from '@hono/node-server'
 import { createRoute, z } from '@hono/zod-openapi'
@@ -11,6 +12,9 @@ import { evaluationView } from './rollout-view.ts'
 import { ACCESS_REFUSALS, problems } from './route.ts'
 
 const READERS_MAX = 64
+/** All who come back at once may ask before it is known here that they had gone. */
+const ROOM_MAX_MS = 1_000
+const ROOM_LOOK_MS = 20
 /** Whose token was taken back, or has expired, hears no more after this. */
 const ADMITTED_MS = 1_000
 
@@ -58,7 +62,7 @@ export function eventRoutes({ app, ...seen }: AdminContext): void {
   })
   const running = whileRead(feed, (listener) => control.listen(listener))
 
-  app.openapi(EVENTS, (c) => {
+  app.openapi(EVENTS, async (c) => {
     const { model, after } = c.req.valid('query')
     if (model !== undefined) known(control, model)
     const last = c.req.valid('header')['last-event-id']
@@ -66,7 +70,7 @@ export function eventRoutes({ app, ...seen }: AdminContext): void {
     const from = last === undefined ? after : Number(last)
     // It is asked for the headers alone, and nobody would read what follows.
     if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' }) as never
-    if (feed.readers >= READERS_MAX)
+    if (!(await hasRoom(feed)))
       throw new AdminProblem('too-many-streams', `at most ${READERS_MAX} connections can read events`)
     return streamSSE(c, async (stream) => {
       const ended = new AbortController()
@@ -88,6 +92,12 @@ export function eventRoutes({ app, ...seen }: AdminContext): void {
       }
     }) as never
   })
+}
+
+async function hasRoom(feed: EventFeed): Promise<boolean> {
+  for (let looks = ROOM_MAX_MS / ROOM_LOOK_MS; feed.readers >= READERS_MAX && looks > 0; looks--)
+    await delay(ROOM_LOOK_MS)
+  return feed.readers < READERS_MAX
 }
 
 function readerOf(c: Context, stream: SSEStreamingApi): Pick<Reader, 'write' | 'cut'> {

@@ -3,13 +3,15 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openLoop } from '../test/demo/open-loop.ts'
 import { freePort } from './children.ts'
+import { startAudience } from './consoles/audience.ts'
 import { pageDelays } from './consoles/page-delay.ts'
-import { CONSOLES, checkTold, SCRAPES_PER_S, watch } from './consoles/watchers.ts'
+import { CONSOLES, checkTold, SCRAPES_PER_S } from './consoles/watchers.ts'
 import { hostUse } from './fleet/host-use.ts'
 import { drawBodies } from './gateway/bodies.ts'
 import { startCoalmine } from './gateway/coalmine.ts'
 import { MODEL, PATH, STABLE } from './gateway/echo-upstream.ts'
 import { processesOf } from './gateway/processes.ts'
+import { isPinned, moveTo } from './machine.ts'
 import type { Benchmark } from './main.ts'
 import { judged, NoVerdict, numeral, type Report } from './report.ts'
 import { alternate, median, medianRatio } from './rounds.ts'
@@ -39,7 +41,7 @@ interface Measured {
   p50: number
   p99: number
 }
-type Audience = 'nobody' | 'watched'
+type Looks = 'nobody' | 'watched'
 
 async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
   const folder = scratchFolder()
@@ -53,7 +55,6 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
     adminPort,
     metricsPort,
     models: { [MODEL]: { initial: STABLE, policy: 'none', runtime: 'process' } },
-    place: 'anywhere',
   })
   await gateway.ready(`http://127.0.0.1:${port}/readyz`)
   await startRollout(adminPort)
@@ -62,22 +63,20 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
     control: processesOf(gateway.pid, 'gateway/control/main.ts'),
   }
   const [rounds, durationMs] = quick ? [3, 5_000] : [9, 10_000]
-  const watchers = { adminPort, metricsPort, model: MODEL }
-  const once = async (what: Audience, round: number): Promise<Measured> => {
-    const over = new AbortController()
-    const beganMs = performance.now()
-    const watching = what === 'watched' ? watch(watchers, over.signal) : undefined
+  const audience = (what: Looks) =>
+    what === 'watched' ? startAudience({ adminPort, metricsPort }, MODEL) : undefined
+  const once = async (what: Looks, round: number): Promise<Measured> => {
+    const watching = audience(what)
     // They come before the measurement, as a morning's consoles do.
-    await delay(1_000)
+    await delay(2_000)
     const before = { data: hostUse(pids.data).cpuSeconds, control: hostUse(pids.control).cpuSeconds }
     const measured = await load(port, lines, durationMs, `${seed} ${round}`)
     const used = {
       data: hostUse(pids.data).cpuSeconds - before.data,
       control: hostUse(pids.control).cpuSeconds - before.control,
     }
-    over.abort()
-    const seen = await watching
-    if (seen) checkTold(seen, (performance.now() - beganMs) / 1000)
+    const seen = await watching?.stop()
+    if (seen) checkTold(seen, durationMs / 1000)
     return {
       dataUs: (used.data * 1e6) / measured.answered,
       controlShare: (used.control * 1000) / durationMs,
@@ -86,18 +85,21 @@ async function run(quick: boolean, seed = 'consoles'): Promise<Report> {
     }
   }
   console.log(`${rounds} rounds of ${durationMs / 1000} s with and without`)
+  // Where the gateway runs nobody else works: clients and consoles are on other machines.
+  moveTo('load')
   await once('nobody', -1)
-  const measured = await alternate<Audience, Measured>(['nobody', 'watched'], rounds, once)
+  const measured = await alternate<Looks, Measured>(['nobody', 'watched'], rounds, once)
+  moveTo('anywhere')
   const changes = quick ? 20 : 60
   console.log(`${changes} changes on the page of a browser, twice`)
-  const delays = new Map<Audience, number[]>()
+  const delays = new Map<Looks, number[]>()
   for (const what of ['nobody', 'watched'] as const) {
     const over = new AbortController()
-    const watching = what === 'watched' ? watch(watchers, over.signal) : undefined
+    const watching = audience(what)
     const loading = requests(port, lines, PAGE_MAX_MS, `${seed} page ${what}`, over.signal)
     delays.set(what, await pageDelays(adminPort, MODEL, changes))
     over.abort()
-    await Promise.all([watching, loading])
+    await Promise.all([watching?.stop(), loading])
   }
   return report(measured, delays)
 }
@@ -146,11 +148,11 @@ function requests(
 }
 
 function report(
-  measured: ReadonlyMap<Audience, readonly Measured[]>,
-  delays: ReadonlyMap<Audience, readonly number[]>,
+  measured: ReadonlyMap<Looks, readonly Measured[]>,
+  delays: ReadonlyMap<Looks, readonly number[]>,
 ): Report {
-  const of = (what: Audience, figure: keyof Measured) => measured.get(what)!.map((one) => one[figure])
-  const row = (what: Audience, name: string) => [
+  const of = (what: Looks, figure: keyof Measured) => measured.get(what)!.map((one) => one[figure])
+  const row = (what: Looks, name: string) => [
     name,
     numeral(median(of(what, 'dataUs'))),
     numeral(median(of(what, 'p50'))),
@@ -175,7 +177,11 @@ function report(
     ],
     notes: [
       `${REQUESTS_PER_S} requests a second, open loop, a rollout that is evaluated each second; rounds in turn, medians`,
-      'each console reads three resources at every event, a fourth at every decision; load, gateway, worker and consoles share the cores',
+      `each console reads three resources at every event, a fourth at every decision; ${
+        isPinned()
+          ? 'the gateway and its workers on core 0, consoles and clients on core 1'
+          : 'not pinned: one core or no taskset'
+      }`,
       `on the page: from the decision about a change, before its commit, until the DOM of a real browser has it, ${delays.get('nobody')!.length} changes each`,
     ],
     rows: [

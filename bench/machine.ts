@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import { onPath } from './tools.ts'
@@ -14,12 +15,21 @@ export function machineLine(): string {
 /** What runs where. The server has a core of its own; what loads it and what stands behind it do not share it. */
 export type Place = 'server' | 'load' | 'upstream'
 
+/** As they were at the start: moved to one, this program would be told of one. */
+const cores = os.availableParallelism()
+
 /** `taskset -c N` for a place; nothing where there is one core, or no taskset. */
 export function pinned(place: Place): string[] {
-  const cores = os.availableParallelism()
   if (cores < 2 || onPath('taskset') === undefined) return []
   const core = { server: SERVER_CORE, load: 1, upstream: cores > 2 ? 2 : 1 }[place]
   return ['taskset', '-c', String(core)]
+}
+
+/** Moves this program, and what it starts from now on, to a place or back to all cores. */
+export function moveTo(place: Place | 'anywhere'): void {
+  if (!isPinned()) return
+  const those = place === 'anywhere' ? `0-${os.cpus().length - 1}` : pinned(place).at(-1)!
+  execFileSync('taskset', ['-a', '-c', '-p', those, `${process.pid}`])
 }
 
 export const isPinned = (): boolean => pinned('server').length > 0

@@ -9,6 +9,12 @@ export interface Problem {
   readonly reasons?: readonly string[]
 }
 
+/** Whether the configuration files are in force. */
+export interface Configuration {
+  readonly problem: string | null
+  readonly atNextStart: readonly string[]
+}
+
 export interface Weight {
   readonly configured: number
   /** Of the last minute; null without requests. */

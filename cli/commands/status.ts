@@ -3,7 +3,7 @@ import { modelPath } from '../admin-client.ts'
 import type { Context } from '../context.ts'
 import { phaseText, trafficLines, weightText } from '../rollout-text.ts'
 import { columns, paint } from '../text.ts'
-import type { ModelView, Traffic } from '../views.ts'
+import type { Configuration, ModelView, Traffic } from '../views.ts'
 
 export function statusCommand(program: Command, context: Context): void {
   program
@@ -19,7 +19,11 @@ export function statusCommand(program: Command, context: Context): void {
       const client = context.client(command)
       if (model === undefined) {
         const { view } = await client.read<{ models: ModelView[] }>('/api/v1/models')
-        return context.print(command, view, () => overview(view.models, Date.now()))
+        const { view: configuration } = await client.read<Configuration>('/api/v1/configuration')
+        return context.print(command, { ...view, configuration }, () => [
+          ...overview(view.models, Date.now()),
+          ...configurationLines(configuration),
+        ])
       }
       const { view: traffic } = await client.read<Traffic>(`${modelPath(model)}/rollout`)
       const { view: whole } = await client.read<ModelView>(modelPath(model))
@@ -49,6 +53,18 @@ function overview(models: readonly ModelView[], nowMs: number): string[] {
       ]
     }),
   ])
+}
+
+function configurationLines({ problem, atNextStart }: Configuration): string[] {
+  const lines = [
+    ...(problem === null
+      ? []
+      : [paint('red', `the configuration is refused, and what was in force before stays: ${problem}`)]),
+    ...(atNextStart.length === 0
+      ? []
+      : [paint('yellow', `in force from the next start of the gateway: ${atNextStart.join(', ')}`)]),
+  ]
+  return lines.length > 0 ? ['', ...lines] : []
 }
 
 function healthText({ endpoints }: ModelView): string {

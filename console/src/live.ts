@@ -2,11 +2,13 @@ import { signal } from '@preact/signals'
 import { createParser } from 'eventsource-parser'
 import { Refusal, read, send, signInReason, token } from './api.ts'
 import { askWhoIAm, me } from './me.ts'
-import type { Model } from './views.ts'
+import type { Configuration, Model } from './views.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost'
 
 export const models = signal<Model[] | undefined>(undefined)
+/** Whether the configuration files are in force; undefined until the gateway says so. */
+export const configuration = signal<Configuration | undefined>(undefined)
 export const connection = signal<Connection>('connecting')
 /** Counts what happened: whoever shows something reads it anew when this moves. */
 export const news = signal(0)
@@ -73,9 +75,10 @@ async function stream(after: string | undefined, signal: AbortSignal): Promise<s
     news.value++
     decided.value++
     const parser = createParser({
-      onEvent({ id, event }) {
+      onEvent({ id, event, data }) {
         last = id ?? last
-        soon(event !== 'evaluation')
+        if (event === 'configuration') configuration.value = JSON.parse(data)
+        else soon(event !== 'evaluation')
       },
     })
     const decoder = new TextDecoder()

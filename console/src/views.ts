@@ -2,6 +2,13 @@
  * What the console reads of the admin API's answers. Steps count from 1, weights are percent, instants ISO 8601.
  */
 
+/** Whether the configuration files are in force. */
+export interface Configuration {
+  inForce: boolean
+  problem: string | null
+  atNextStart: string[]
+}
+
 export interface Weight {
   configured: number
   observed: number | null

@@ -21,6 +21,7 @@ import { readCertificate, watchCertificate } from '../tls/certificate.ts'
 import { Guard } from './admin/access.ts'
 import { adminApp } from './admin/app.ts'
 import { Charts } from './charts.ts'
+import { ConfigStanding } from './config-standing.ts'
 import { Control } from './control.ts'
 import { driftAlertsOf, driftOf } from './drift/drift-watch.ts'
 import { FleetCounts } from './fleet-counts.ts'
@@ -30,6 +31,7 @@ import { RecentTraffic } from './recent-traffic.ts'
 /** The control process: store, configuration, health checks, admin API, metrics. Predictions never wait for it. */
 
 const OBSERVE_MS = 1_000
+const FIXED_AT_START = ['listen', 'tls', 'processes', 'store', 'modelsFolder', 'notifications'] as const
 /** What waits to be told is sent within this at the end; what is left, at the next start. */
 const NOTIFIED_MS = 2_000
 
@@ -53,7 +55,8 @@ const announcer = new Announcer(store, receivers)
 const charts = new Charts()
 const drift = driftOf(control)
 const driftAlerts = driftAlertsOf(control, drift)
-const own = new OwnMetrics()
+const configuration = new ConfigStanding(control.nowMs())
+const own = new OwnMetrics(configuration)
 const { admin: adminTls } = config.tls
 const guard = new Guard(config.access.admin)
 
@@ -88,7 +91,10 @@ const servers = [
     setting: 'listen.admin',
     address: config.listen.admin,
     server: httpServer(
-      adminApp({ control, traffic, charts, drift, policiesFolder: policiesFolder(file), guard }),
+      adminApp({
+        ...{ control, traffic, charts, drift, configuration, guard },
+        policiesFolder: policiesFolder(file),
+      }),
       certificate,
     ),
   },
@@ -118,25 +124,26 @@ const watching = watchConfig(source, { file, env: process.env, onNews: configCha
 
 function configChanged(news: ConfigNews): void {
   if ('error' in news) {
-    own.reloaded(false)
-    announcer.tell(refusedNotice(news.error.message, control.nowMs()))
-    log.error('the configuration changed and is refused; the settings before it stay in force', {
-      problem: news.error.message,
-    })
+    const problem = news.error.message
+    configuration.refused(problem, control.nowMs())
+    announcer.tell(refusedNotice(problem, control.nowMs()))
+    log.error('the configuration changed and is refused; the settings before it stay in force', { problem })
     return
   }
-  own.reloaded(true)
-  for (const setting of ['listen', 'tls', 'processes', 'store', 'modelsFolder', 'notifications'] as const) {
-    if (JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting])) {
-      log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
-    }
-  }
+  const atNextStart: string[] = FIXED_AT_START.filter(
+    (setting) => JSON.stringify(news.config[setting]) !== JSON.stringify(config[setting]),
+  )
+  for (const setting of atNextStart)
+    log.warn(`${setting} changed in the configuration; it takes effect at the next start`)
   const { admin } = news.config.access
   if (isGuarded(admin) || isLoopback(config.listen.admin.host)) guard.use(admin)
-  else
+  else {
+    atNextStart.push('access')
     log.warn(
       'nobody would have to say who they are, and the admin API is open to others until the next start: access stays',
     )
+  }
+  configuration.accepted(atNextStart, control.nowMs())
   log.info('the configuration changed and is in force')
   void control.reconfigure(news.config)
 }

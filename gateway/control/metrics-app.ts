@@ -2,6 +2,7 @@ import { log } from '@coalmine/contract/log.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Receiver } from '../notifications/receiver.ts'
+import type { ConfigStanding } from './config-standing.ts'
 import type { Control } from './control.ts'
 import type { DriftWatch } from './drift/drift-watch.ts'
 import type { FleetCounts } from './fleet-counts.ts'
@@ -38,22 +39,20 @@ export interface MetricsDeps {
 /** Metrics of control itself, beside those that the data processes count. */
 export class OwnMetrics {
   readonly registry = new Registry()
-  readonly #reloadOk = new Gauge({
-    name: 'coalmine_config_reload_success',
-    help: '1 while the configuration file as it is now is in force, 0 while it is refused.',
-    registers: [this.registry],
-  })
 
-  constructor() {
+  constructor(configuration: ConfigStanding) {
+    new Gauge({
+      name: 'coalmine_config_reload_success',
+      help: '1 while the configuration file as it is now is in force, 0 while it is refused.',
+      registers: [this.registry],
+      collect() {
+        this.set(configuration.now.problem === undefined ? 1 : 0)
+      },
+    })
     collectDefaultMetrics({ register: this.registry, prefix: 'coalmine_control_' })
     // Gauges whose names end as only a counter's may; those without the ending, by type, add up to the same.
     for (const kind of ['handles', 'requests', 'resources'])
       this.registry.removeSingleMetric(`coalmine_control_nodejs_active_${kind}_total`)
-    this.#reloadOk.set(1)
-  }
-
-  reloaded(ok: boolean): void {
-    this.#reloadOk.set(ok ? 1 : 0)
   }
 }
 

@@ -106,6 +106,16 @@ describe('an operator at a gateway that runs', () => {
     })
   })
 
+  test('status says why a configuration is refused, until it is mended', async () => {
+    gateway.writePolicy('slow', POLICY.replace('tolerate', 'tolerat'))
+    await until(async () => /is refused, .*: .*slow\.yaml.*tolerat/.test((await coalmine('status')).stdout))
+    expect(JSON.parse((await coalmine('status --json')).stdout).configuration).toMatchObject({
+      ...{ inForce: false, problem: expect.stringContaining('tolerat') },
+    })
+    gateway.writePolicy('slow', POLICY)
+    await until(async () => !(await coalmine('status')).stdout.includes('is refused'))
+  })
+
   test('no such model: the sentence of the gateway', async () => {
     expect(await coalmine('status nothing')).toMatchObject({
       status: 1,

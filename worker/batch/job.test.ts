@@ -1,97 +1,16 @@
-import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type JobOptions, runJob } from './job.ts'
-import { WHOLE } from './shard.ts'
+import { describe, expect, test, vi } from 'vitest'
+import type { JobOptions } from './job.ts'
+import { csv, GOOD, jobFolder, jsonl, NAMES, rowsOf } from './testing/job-folder.ts'
 
 /** Each job loads a model and waits for the disk. */
 vi.setConfig({ testTimeout: 60_000 })
 
-const MODELS = fileURLToPath(new URL('../../models', import.meta.url))
-
-const GOOD = {
-  tenure_months: 14,
-  contract: 'month-to-month',
-  monthly_charges: 74.95,
-  total_charges: 1012.4,
-  payment_method: 'electronic-check',
-  internet_service: 'fiber',
-  support_calls: 2,
-  data_usage_gb: 212.5,
-  paperless_billing: true,
-}
-const NAMES = Object.keys(GOOD)
-type Row = Record<string, unknown>
-const rowsOf = (count: number): Row[] =>
-  Array.from({ length: count }, (_, i) => ({ customer_id: `c${i}`, ...GOOD, tenure_months: i % 100 }))
-const csv = (rows: readonly Row[], names: readonly string[] = ['customer_id', ...NAMES]) =>
-  `${[names, ...rows.map((row) => names.map((name) => row[name] ?? ''))].map((cells) => cells.join(',')).join('\n')}\n`
-const jsonl = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-
-let folder: string
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'coalmine-batch-'))
-})
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-
-const inFolder = (name: string) => join(folder, name)
-function put(name: string, content: string | Uint8Array): string {
-  writeFileSync(inFolder(name), content)
-  return inFolder(name)
-}
-async function* nothing(): AsyncGenerator<Buffer> {}
-const run = (inputs: readonly string[], changes: Partial<JobOptions> = {}) =>
-  runJob(
-    {
-      ...{ modelsRoot: MODELS, model: 'churn', version: '1.0.0', inputs, out: inFolder('out') },
-      ...{ explain: 'none', maxErrorRate: 1, concurrency: 1, rowsPerPart: 10, resume: false },
-      ...{ shard: WHOLE, stdin: nothing() },
-      ...changes,
-    },
-    () => {},
-  )
-const written = (ending = '') =>
-  readdirSync(inFolder('out'))
-    .filter((name) => name.startsWith('part-') && name.endsWith(ending))
-    .toSorted()
-const scored = (): Row[] =>
-  written('.jsonl').flatMap((name) =>
-    readFileSync(join(inFolder('out'), name), 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line)),
-  )
-const rejects = (): Row[] =>
-  readdirSync(join(inFolder('out'), 'rejects')).flatMap((name) =>
-    readFileSync(join(inFolder('out'), 'rejects', name), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line)),
-  )
-const hashes = () =>
-  Object.fromEntries(
-    written().map((name) => [
-      name,
-      createHash('sha256')
-        .update(readFileSync(join(inFolder('out'), name)))
-        .digest('hex'),
-    ]),
-  )
-const isDone = () => existsSync(join(inFolder('out'), '_SUCCESS'))
+const { inFolder, put, run, written, scored, rejects, hashes, isDone } = jobFolder()
 
 describe('a file becomes parts', () => {
   test('with what was passed on, the prediction, and by what it was made', async () => {
@@ -351,60 +270,4 @@ describe('what can never be is refused before the first row, and for good', () =
       permanent: true,
     })
   })
-})
-
-describe('a job that was interrupted', () => {
-  test.each([
-    ['plain', () => put('in.csv', csv(rowsOf(45)))],
-    ['packed', () => put('in.csv.gz', gzipSync(csv(rowsOf(45))))],
-  ])('goes on with what is not done, and ends as if it had not been: %s', async (_, write) => {
-    const input = write()
-    await run([input], { format: 'jsonl' })
-    const whole = hashes()
-    const out = inFolder('out')
-    // As a machine leaves it that ends at the worst moment: parts without a line, half a line, half a part.
-    const checkpoint = join(out, '_checkpoint.jsonl')
-    const lines = readFileSync(checkpoint, 'utf8').trim().split('\n')
-    writeFileSync(checkpoint, `${lines.slice(0, 3).join('\n')}\n${lines[3]!.slice(0, 20)}`)
-    truncateSync(join(out, 'part-0000-00001.jsonl'), 10)
-    rmSync(join(out, 'part-0000-00004.jsonl'))
-    rmSync(join(out, '_SUCCESS'))
-    expect(await run([input], { format: 'jsonl', resume: true })).toMatchObject({
-      ...{ rows: 45, parts: 5, resumedParts: 2, complete: true },
-    })
-    expect(hashes()).toEqual(whole)
-    expect(await run([input], { format: 'jsonl', resume: true })).toMatchObject({ resumedParts: 5 })
-  })
-
-  test('is not begun anew over it, nor gone on with by another input', async () => {
-    const input = put('in.csv', csv(rowsOf(5)))
-    await run([input])
-    await expect(run([input])).rejects.toThrow(/there is a job already; go on with it by --resume/)
-    put('in.csv', csv(rowsOf(6)))
-    await expect(run([input], { resume: true })).rejects.toThrow(/another job is there: its input was/)
-    await expect(run([input], { resume: true, explain: 'own' })).rejects.toThrow(/another job is there/)
-    const other = { resume: true, delimiter: ';', out: inFolder('other') }
-    await run([put('semicolons.csv', csv(rowsOf(5)).replaceAll(',', ';'))], other)
-    put('semicolons.csv', csv(rowsOf(5)).replaceAll(',', '|'))
-    await expect(run([inFolder('semicolons.csv')], { ...other, delimiter: '|' })).rejects.toThrow(
-      /another job is there: its input was/,
-    )
-    await expect(run([put('in.jsonl', '')], { delimiter: ';' })).rejects.toThrow(
-      /expected a CSV among the input/,
-    )
-  })
-
-  test('--resume begins where nothing is there: what starts a job again and again need not know', async () => {
-    expect(await run([put('in.csv', csv(rowsOf(5)))], { resume: true })).toMatchObject({ complete: true })
-  })
-})
-
-test('shards share a job, and the last one says that it is done', async () => {
-  const input = put('in.jsonl', jsonl(rowsOf(45)))
-  const shard = (index: number) => run([input], { shard: { index, count: 2 }, resume: true })
-  expect(await shard(1)).toMatchObject({ parts: 2, complete: false })
-  expect(isDone()).toBe(false)
-  expect(await shard(0)).toMatchObject({ parts: 3, complete: true })
-  expect(scored()).toHaveLength(45)
-  expect(new Set(scored().map(({ prediction_id }) => prediction_id)).size).toBe(45)
 })

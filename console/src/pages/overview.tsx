@@ -1,4 +1,4 @@
-import { models } from '../live.ts'
+import { configuration, models } from '../live.ts'
 import { ModelCard } from '../model-card.tsx'
 import { Loading } from '../parts.tsx'
 import { link } from '../route.ts'
@@ -19,19 +19,31 @@ export function Overview() {
       </section>
     )
   const needy = all.flatMap(needs)
+  const { problem = null, atNextStart = [] } = configuration.value ?? {}
   return (
     <>
       <h1 class="visually-hidden">Overview</h1>
-      {needy.length === 0 ? (
+      {needy.length === 0 && problem === null ? (
         <p class="muted">Nothing needs you.</p>
       ) : (
         <section class="needs" aria-label="What needs a person">
+          {problem !== null && (
+            <p>
+              <strong>The configuration</strong> is refused, and what was in force before stays: {problem}
+            </p>
+          )}
           {needy.map(({ model, says }) => (
             <a key={`${model} ${says}`} href={link('models', model)}>
               <strong>{model}</strong> {says}
             </a>
           ))}
         </section>
+      )}
+      {atNextStart.length > 0 && (
+        <p class="muted">
+          Changed in the configuration, and in force from the next start of the gateway:{' '}
+          {atNextStart.join(', ')}.
+        </p>
       )}
       <div class="cards">
         {all

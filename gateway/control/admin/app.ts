@@ -5,24 +5,24 @@ import { bodyLimit } from 'hono/body-limit'
 import { requestId } from 'hono/request-id'
 import { documentation } from '../../docs-page.ts'
 import { StoreError } from '../../store/rollout-store.ts'
-import type { Charts } from '../charts.ts'
-import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { Guard } from './access.ts'
 import { actionRoutes } from './action-routes.ts'
 import { changesOf } from './changes.ts'
 import { chartRoutes } from './chart-routes.ts'
+import { configurationRoutes } from './configuration-routes.ts'
 import { consoleFiles } from './console.ts'
+import type { AdminContext } from './context.ts'
 import { decisionRoutes } from './decision-routes.ts'
 import { driftRoutes } from './drift-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { freezeRoutes } from './freeze-routes.ts'
+import { LastEnded } from './last-ended.ts'
 import { meRoutes } from './me-routes.ts'
 import { onlyRoutes } from './methods.ts'
 import { modelRoutes } from './model-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { AdminProblem, problem } from './problem.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
-import type { Seen } from './rollout-view.ts'
 import { versionRoutes } from './version-routes.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -37,20 +37,17 @@ const ROUTES = [
   decisionRoutes,
   policyRoutes,
   freezeRoutes,
+  configurationRoutes,
   eventRoutes,
   meRoutes,
 ]
 
-export interface AdminDeps extends Seen {
+export interface AdminDeps extends Omit<AdminContext, 'app' | 'changes' | 'lastEnded'> {
   readonly guard: Guard
-  readonly charts: Charts
-  readonly drift: DriftWatch
-  /** Where the policy files lie. */
-  readonly policiesFolder: string
 }
 
 /** The admin API of port 8090. Every change is a person's intent; it takes the same door as the file's. */
-export function adminApp({ guard, charts, drift, policiesFolder, ...seen }: AdminDeps): OpenAPIHono {
+export function adminApp({ guard, ...deps }: AdminDeps): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -84,7 +81,8 @@ export function adminApp({ guard, charts, drift, policiesFolder, ...seen }: Admi
       onError: (c) => problem(c, 'too-large', 'a request has at most 64 KiB'),
     }),
   )
-  const context = { app, changes: changesOf(seen.control), charts, drift, policiesFolder, ...seen }
+  const { control } = deps
+  const context = { app, changes: changesOf(control), lastEnded: new LastEnded(control.store), ...deps }
   for (const routes of ROUTES) routes(context)
 
   app.onError((error, c) => {

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Charts } from '../charts.ts'
+import type { ConfigStanding } from '../config-standing.ts'
 import type { Control } from '../control.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { Changes } from './changes.ts'
@@ -12,6 +13,7 @@ export interface AdminContext extends Seen {
   readonly changes: Changes
   readonly charts: Charts
   readonly drift: DriftWatch
+  readonly configuration: ConfigStanding
   /** Where the policy files lie. */
   readonly policiesFolder: string
 }

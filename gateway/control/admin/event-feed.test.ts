@@ -5,19 +5,28 @@ import { ref } from '@coalmine/core/rollout/testing/rollouts.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../store/memory.ts'
-import { type Evaluation, EventFeed, type FeedEvent } from './event-feed.ts'
+import { type Current, EventFeed, type FeedEvent } from './event-feed.ts'
 
 /** A feed over a record that a test writes, and readers who keep what they are told. */
 function world() {
   const store = new MemoryStore()
-  let evaluations: Evaluation[] = []
-  const feed = new EventFeed({ store, evaluations: () => evaluations })
+  let current: Current[] = []
+  const feed = new EventFeed({ store, current: () => current })
+  const standsNow = (now: Current) => {
+    const others = current.filter(({ event, model }) => event !== now.event || model !== now.model)
+    current = [...others, now]
+  }
 
   return {
     feed,
     evaluated(model: string, evaluation: number) {
-      const others = evaluations.filter((found) => found.model !== model)
-      evaluations = [...others, { model, state: String(evaluation), view: () => ({ model, evaluation }) }]
+      standsNow({
+        ...{ event: 'evaluation', model, state: String(evaluation) },
+        view: () => ({ model, evaluation }),
+      })
+    },
+    configured(state: string) {
+      standsNow({ event: 'configuration', state, view: () => ({ state }) })
     },
     /** A freeze is an event of every model. */
     async freeze() {
@@ -153,8 +162,8 @@ describe('the record', () => {
   })
 })
 
-describe('evaluations', () => {
-  test('are told at once, then each second at most, and only the last one', async () => {
+describe('what is so now', () => {
+  test('is told at once, then each second at most, and only the last of it', async () => {
     const { feed, evaluated, read } = world()
     evaluated('churn', 1)
     const reader = read()
@@ -171,7 +180,7 @@ describe('evaluations', () => {
     await reader.end()
   })
 
-  test('that found nothing new are not told again', async () => {
+  test('is not told again while nothing is new', async () => {
     const { feed, evaluated, read } = world()
     evaluated('churn', 1)
     const [reader, other] = [read(), read({ model: 'digits' })]
@@ -184,6 +193,16 @@ describe('evaluations', () => {
 })
 
 describe('a reader', () => {
+  test('of one model hears also what concerns all', async () => {
+    const { evaluated, configured, read } = world()
+    evaluated('churn', 1)
+    configured('refused')
+    const reader = read({ model: 'digits' })
+    await settled()
+    expect(reader.told).toEqual([{ event: 'configuration', data: '{"state":"refused"}' }])
+    await reader.end()
+  })
+
   test('hears a heartbeat after fifteen seconds without a word', async () => {
     const { feed, freeze, read } = world()
     const reader = read()

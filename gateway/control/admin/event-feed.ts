@@ -5,15 +5,17 @@ import { iso } from './units.ts'
 
 /** A server-sent event before it is written. */
 export interface FeedEvent {
-  readonly event: 'decision' | 'freeze' | 'evaluation'
+  readonly event: 'decision' | 'freeze' | Current['event']
   /** Of the record; what is not kept has none. */
   readonly id?: string
   readonly data: string
 }
 
-/** What is known of one model's running rollout. */
-export interface Evaluation {
-  readonly model: string
+/** What is so now. It is not kept: only the last one counts. */
+export interface Current {
+  readonly event: 'evaluation' | 'configuration'
+  /** Whose it is; undefined for what concerns all. */
+  readonly model?: string
   /** Another one when there is something new to tell. */
   readonly state: string
   readonly view: () => object
@@ -21,8 +23,8 @@ export interface Evaluation {
 
 export interface FeedDeps {
   readonly store: Pick<RolloutStore, 'events'>
-  /** The last one of each running rollout. */
-  readonly evaluations: () => readonly Evaluation[]
+  /** At most one of a kind for each model. */
+  readonly current: () => readonly Current[]
 }
 
 /** Somebody who reads. */
@@ -46,9 +48,9 @@ const STALLED_SECONDS = 10
 class Place {
   readonly reader: Reader
   cursor: number
-  /** What was told of each model's rollout last. */
+  /** What was told last of what is so now. */
   readonly told = new Map<string, string>()
-  /** It may hear of evaluations again. */
+  /** It may hear again of what is so now. */
   isDue = true
   isWriting = false
   quietSeconds = 0
@@ -87,12 +89,12 @@ class Place {
 
 /**
  * What happens, as it happens, for everybody who reads. Each reader goes through the record at its own pace, so that
- * nothing is kept for the slow ones but their place; of evaluations only the last one counts.
+ * nothing is kept for the slow ones but their place.
  */
 export class EventFeed {
   readonly #deps: FeedDeps
   readonly #places = new Set<Place>()
-  readonly #evaluations = new Map<string, { readonly state: string; readonly data: string }>()
+  readonly #said = new Map<string, { readonly state: string; readonly data: string }>()
   #newest = 0
 
   constructor(deps: FeedDeps) {
@@ -150,7 +152,7 @@ export class EventFeed {
     while (!place.ended && place.cursor < this.#newest) await this.#tellPage(place)
     if (place.isDue) {
       place.isDue = false
-      await this.#tellEvaluations(place)
+      await this.#tellCurrent(place)
     }
     if (!place.ended && place.quietSeconds >= HEARTBEAT_SECONDS) await place.write('heartbeat')
   }
@@ -176,21 +178,24 @@ export class EventFeed {
     return { event: 'decision', id, data: JSON.stringify({ model: event.model, ...decisionView(event) }) }
   }
 
-  async #tellEvaluations(place: Place): Promise<void> {
-    for (const { model, state, view } of this.#deps.evaluations()) {
-      if ((place.reader.model ?? model) !== model || place.told.get(model) === state) continue
+  async #tellCurrent(place: Place): Promise<void> {
+    for (const current of this.#deps.current()) {
+      const { event, model, state } = current
+      if (model !== undefined && (place.reader.model ?? model) !== model) continue
+      const what = `${event} ${model ?? ''}`
+      if (place.told.get(what) === state) continue
       if (place.ended) return
-      place.told.set(model, state)
-      await place.write({ event: 'evaluation', data: this.#said(model, state, view) })
+      place.told.set(what, state)
+      await place.write({ event, data: this.#words(what, current) })
     }
   }
 
   /** The same words for everybody who reads. */
-  #said(model: string, state: string, view: () => object): string {
-    const before = this.#evaluations.get(model)
+  #words(what: string, { state, view }: Current): string {
+    const before = this.#said.get(what)
     if (before?.state === state) return before.data
     const data = JSON.stringify(view())
-    this.#evaluations.set(model, { state, data })
+    this.#said.set(what, { state, data })
     return data
   }
 }

@@ -55,9 +55,27 @@ async function events(query = '', headers: Record<string, string> = {}) {
 
 const post = (act: string) => api.churn('POST', `/rollout/${act}`, { json: { reason: 'a test' } })
 
+test('whether the configuration is in force comes at once, and when that changes', async () => {
+  const stream = await events()
+  const first = await stream.next()
+  expect([first.event, JSON.parse(first.data!)]).toMatchObject(['configuration', { inForce: true }])
+  expect((await stream.next()).event).toBe('evaluation')
+  api.deps.configuration.refused('gateway.yaml:3: models: expected a mapping', 1_000)
+  const then = await stream.next()
+  expect([then.event, JSON.parse(then.data!)]).toEqual([
+    'configuration',
+    {
+      ...{ inForce: false, problem: 'gateway.yaml:3: models: expected a mapping' },
+      ...{ atNextStart: [], since: '1970-01-01T00:00:01.000Z' },
+    },
+  ])
+  stream.end()
+})
+
 test('a running rollout and what is decided of it come as they happen', async () => {
   const stream = await events()
   expect(stream.type).toContain('text/event-stream')
+  await stream.next()
   const evaluation = await stream.next()
   expect([evaluation.event, evaluation.id]).toEqual(['evaluation', undefined])
   expect(JSON.parse(evaluation.data!)).toMatchObject({
@@ -101,7 +119,7 @@ test.each([
 test('who asks for the headers alone takes no place', async () => {
   for (let i = 0; i < 64; i++) expect((await api.call('HEAD', '/api/v1/events')).status).toBe(200)
   const stream = await events()
-  expect((await stream.next()).event).toBe('evaluation')
+  expect((await stream.next()).event).toBe('configuration')
   stream.end()
 })
 

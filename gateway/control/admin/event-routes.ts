@@ -5,8 +5,9 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { needs } from './access.ts'
+import { configurationView } from './configuration-routes.ts'
 import { type AdminContext, known } from './context.ts'
-import { EventFeed, type Reader } from './event-feed.ts'
+import { type Current, EventFeed, type Reader } from './event-feed.ts'
 import { AdminProblem } from './problem.ts'
 import { evaluationView } from './rollout-view.ts'
 import { ACCESS_REFUSALS, problems } from './route.ts'
@@ -27,10 +28,10 @@ const EVENTS = createRoute({
   description:
     '`decision` and `freeze` have the id of the record: whoever comes back with the last one (`Last-Event-ID`, or ' +
     '`after` at first) misses nothing and gets nothing twice. `evaluation` says at most once a second what a running ' +
-    'rollout knows; it is not kept. A comment comes at least every 15 seconds. Who does not read is cut.\n\nRole: viewer.',
+    'rollout knows, `configuration` whether the files are in force; they are told at once, and not kept. A comment comes at least every 15 seconds. Who does not read is cut.\n\nRole: viewer.',
   request: {
     query: z.object({
-      model: z.string().optional().openapi({ description: 'Only this model, and the freeze.' }),
+      model: z.string().optional().openapi({ description: 'Only this model, and what concerns all.' }),
       after: z.coerce.number().int().min(0).optional().openapi({ description: '0: from the beginning.' }),
     }),
     headers: z.object({
@@ -47,18 +48,24 @@ const EVENTS = createRoute({
 })
 
 /** What happens, as it happens. */
-export function eventRoutes({ app, ...seen }: AdminContext): void {
+export function eventRoutes({ app, configuration, ...seen }: AdminContext): void {
   const { control } = seen
   const feed = new EventFeed({
     store: control.store,
-    evaluations: () =>
-      Object.keys(control.config.models).flatMap((model) => {
+    current: () => [
+      {
+        event: 'configuration',
+        state: `${configuration.now.sinceMs}`,
+        view: () => configurationView(configuration.now),
+      },
+      ...Object.keys(control.config.models).flatMap((model): Current[] => {
         const { rollout } = control.deployment(model)
         if (rollout === undefined) return []
         const { serial, revision, evaluation } = rollout
         const state = `${serial}/${revision}/${evaluation}`
-        return [{ model, state, view: () => evaluationView(seen, rollout) }]
+        return [{ event: 'evaluation', model, state, view: () => evaluationView(seen, rollout) }]
       }),
+    ],
   })
   const running = whileRead(feed, (listener) => control.listen(listener))
 

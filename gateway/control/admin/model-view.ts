@@ -1,5 +1,4 @@
 import { canaryOf, type Deployment } from '@coalmine/core/rollout/deployment.ts'
-import { isFinished } from '@coalmine/core/rollout/rollout.ts'
 import type { Suggestion } from '@coalmine/core/rollout/tolerances.ts'
 import { rolloutBrief, rolloutSummary, rolloutView, type Seen, versionView } from './rollout-view.ts'
 import { iso, percent, percentOf } from './units.ts'
@@ -8,8 +7,7 @@ import { iso, percent, percentOf } from './units.ts'
 export async function trafficView(seen: Seen, model: string) {
   const { control } = seen
   const { frozen } = await control.store.freeze()
-  const latest = await control.store.rollouts({ model, limit: 2 })
-  const last = latest.find(isFinished)
+  const last = await seen.lastEnded.of(model, control.deployment(model).revision)
   return {
     ...served(seen, frozen, model),
     rollout: rolloutView(seen, model),

@@ -146,6 +146,7 @@ describe('the description of the API', () => {
     expect(
       operations.map(({ method, path }) => `${method.toUpperCase()} ${path.slice(7)}`).toSorted(),
     ).toEqual([
+      'GET /configuration',
       'GET /events',
       'GET /freeze',
       'GET /me',

@@ -7,12 +7,14 @@ import { isAA, type Rollout, sharesOf } from '@coalmine/core/rollout/rollout.ts'
 import type { Control } from '../control.ts'
 import type { RecentTraffic } from '../recent-traffic.ts'
 import { type Reading, readingsOf } from '../rollouts/readings.ts'
+import type { LastEnded } from './last-ended.ts'
 import { iso, percent, percentOf } from './units.ts'
 
 /** What the views of what runs are made from. */
 export interface Seen {
   readonly control: Control
   readonly traffic: RecentTraffic
+  readonly lastEnded: LastEnded
 }
 
 /** The running rollout in short; null without one. */

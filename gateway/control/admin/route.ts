@@ -53,7 +53,15 @@ interface Described<
   Query extends z.ZodObject,
   Params extends z.ZodObject,
 > {
-  readonly tag: 'models' | 'rollout' | 'record' | 'freeze' | 'events' | 'policies' | 'access'
+  readonly tag:
+    | 'models'
+    | 'rollout'
+    | 'record'
+    | 'freeze'
+    | 'configuration'
+    | 'events'
+    | 'policies'
+    | 'access'
   readonly summary: string
   readonly description?: string
   /** What 200 answers with; undefined where that is no answer. */

@@ -18,6 +18,7 @@ import type { ControlRequest, DownMessage } from '../../../messages.ts'
 import { MemoryStore } from '../../../store/memory.ts'
 import { answering, upstream } from '../../../testing/upstream.ts'
 import { Charts } from '../../charts.ts'
+import { ConfigStanding } from '../../config-standing.ts'
 import { Control } from '../../control.ts'
 import { driftOf } from '../../drift/drift-watch.ts'
 import { RecentTraffic } from '../../recent-traffic.ts'
@@ -155,7 +156,9 @@ models:
   await control.start()
   const charts = new Charts()
   const drift = driftOf(control)
-  const deps = { control, traffic, charts, drift, policiesFolder: join(folder, 'config/policies') }
+  const configuration = new ConfigStanding(0)
+  const policiesFolder = join(folder, 'config/policies')
+  const deps = { control, traffic, charts, drift, configuration, policiesFolder }
   const open = adminApp({ ...deps, guard: new Guard(access ?? guardedBy()) })
   const documented = documentedCodes((await (await get(open, '/api/openapi.json')).json()) as Described)
 

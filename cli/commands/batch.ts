@@ -12,7 +12,7 @@ import type { Context } from '../context.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
 import { paint } from '../text.ts'
 
-const ROWS_PER_PART = 50_000
+const ROWS_PER_PART = 40_000
 
 interface Flags {
   model: string

@@ -106,6 +106,30 @@ test('a model that Python logged is served, and answers as it did there', async 
   }
 })
 
+test('it scores a file that pandas wrote into files that pandas reads', () => {
+  const python = (...args: string[]) => {
+    const said = spawnSync(join(BIN, 'python'), [join(import.meta.dirname, 'parquet_files.py'), ...args], {
+      encoding: 'utf8',
+    })
+    expect([said.status, said.stderr]).toEqual([0, ''])
+    return said.stdout
+  }
+  const [input, scored] = [join(folder, 'customers.parquet'), join(folder, 'scored')]
+  python('write', input, JSON.stringify(logged.record))
+  const job = ['--model', 'churn', '--version', '1.0.0', '--models', models, '--in', input, '--out', scored]
+  const batch = spawnSync(process.execPath, [join(ROOT, 'cli/main.ts'), 'batch', 'predict', ...job], {
+    encoding: 'utf8',
+  })
+  expect([batch.status, batch.stderr]).toEqual([0, expect.anything()])
+  const { types, rows } = JSON.parse(python('read', `${scored}/part-0000-00000.parquet`))
+  expect(types).toMatchObject({ customer_id: 'int64', score: 'float32', output_label: 'int64' })
+  expect(rows).toHaveLength(3)
+  expect(rows[1]).toMatchObject({
+    ...{ customer_id: `${2n ** 62n + 1n}`, plan: logged.record.plan },
+    ...{ score: expect.closeTo(logged.churn, 5), model_name: 'churn', model_version: '1.0.0' },
+  })
+})
+
 test('its provenance says where it came from, with a hash of everything that was fetched', async () => {
   const { manifest, golden } = await loadModelFolder(models, 'churn', '1.0.0')
   expect(manifest).toMatchObject({

@@ -1,7 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import { suggestion } from '@coalmine/contract/spelling.ts'
 import { permanent } from './batch-error.ts'
-import { type InputFile, STDIN } from './input-files.ts'
+import { type Format, type InputFile, STDIN } from './input-files.ts'
 import { ParquetFile } from './parquet-table.ts'
 import { checkColumns, type Passed } from './table.ts'
 import { textStream } from './text-stream.ts'
@@ -52,7 +52,7 @@ export async function passedColumns(
     const names = columns.map(({ name }) => name)
     // A line of JSON may have any of them; each is told for itself.
     if (file.format !== 'jsonl') checkColumns(file.path, names, manifest)
-    passed ??= (keys ?? names).map((name) => typed(name, columns, manifest))
+    passed ??= (keys ?? names).map((name) => typed(name, columns, file.format, manifest))
     const missing = file.format === 'jsonl' ? undefined : passed.find(({ name }) => !names.includes(name))
     if (missing !== undefined)
       throw permanent(
@@ -62,9 +62,16 @@ export async function passedColumns(
   return passed ?? []
 }
 
-function typed(name: string, columns: readonly Passed[], { inputs }: Manifest): Passed {
-  const field = inputs.find((input) => input.name === name && !input.shape?.length)
-  return { name, type: field?.type ?? columns.find((column) => column.name === name)?.type ?? 'json' }
+/** Parquet says of which type a column is; of a text the contract does, where it knows the column. */
+function typed(
+  name: string,
+  columns: readonly Passed[],
+  format: Format,
+  { inputs }: Pick<Manifest, 'inputs'>,
+): Passed {
+  const own = columns.find((column) => column.name === name)?.type
+  const field = inputs.find((input) => input.name === name && !input.shape?.length)?.type
+  return { name, type: (format === 'parquet' ? own : (field ?? own)) ?? 'json' }
 }
 
 async function columnsOf(file: InputFile, stdin: Peeked | undefined): Promise<Passed[]> {

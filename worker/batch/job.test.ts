@@ -2,13 +2,16 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
-import { parquetWriteBuffer } from 'hyparquet-writer'
+import { compressors } from 'hyparquet-compressors'
+import { type BasicType, parquetWriteBuffer } from 'hyparquet-writer'
 import { describe, expect, test, vi } from 'vitest'
 import type { JobOptions } from './job.ts'
 import { csv, GOOD, jobFolder, jsonl, NAMES, rowsOf } from './testing/job-folder.ts'
 
 /** Each job loads a model and waits for the disk. */
 vi.setConfig({ testTimeout: 60_000 })
+
+const PARQUET_TYPES: Record<string, BasicType> = { number: 'DOUBLE', string: 'STRING', boolean: 'BOOLEAN' }
 
 const { inFolder, put, run, written, scored, rejects, hashes, isDone } = jobFolder()
 
@@ -62,9 +65,47 @@ describe('a file becomes parts', () => {
     expect(scores.parquet).toEqual(scores.jsonl)
     await run([inputs.csv], { format: 'parquet' })
     const file = await asyncBufferFromFile(join(inFolder('out'), 'part-0000-00000.parquet'))
-    const read = await parquetReadObjects({ file })
+    const read = await parquetReadObjects({ file, compressors })
     expect(read.map(({ score }) => score)).toEqual(scores.jsonl!.slice(0, 10))
     expect(read[3]).toMatchObject({ customer_id: 'c3', tenure_months: 3n, paperless_billing: true })
+  })
+
+  test('what is passed on from Parquet is what it was: large ids, and doubles where the contract has floats', async () => {
+    const column = (name: string, type: BasicType, data: unknown[]) => ({ name, type, data })
+    const ids = [2n ** 62n + 1n, -7n, null]
+    const input = Buffer.from(
+      parquetWriteBuffer({
+        columnData: [
+          column('customer_id', 'INT64', ids),
+          ...Object.entries({ ...GOOD, monthly_charges: 74.951 }).map(([name, value]) =>
+            column(name, PARQUET_TYPES[typeof value]!, [value, value, value]),
+          ),
+        ],
+      }),
+    )
+    expect(await run([put('in.parquet', input)])).toMatchObject({ rows: 3, rejected: 0 })
+    const [part] = written('.parquet')
+    const file = await asyncBufferFromFile(join(inFolder('out'), part!))
+    const read = await parquetReadObjects({ file, compressors })
+    expect(read.map(({ customer_id, monthly_charges }) => [customer_id ?? null, monthly_charges])).toEqual(
+      ids.map((id) => [id, 74.951]),
+    )
+  })
+
+  test('an int64 of the contract that no number holds is rejected, and told as it was', async () => {
+    const input = Buffer.from(
+      parquetWriteBuffer({
+        columnData: Object.entries(GOOD).map(([name, value]) =>
+          name === 'tenure_months'
+            ? { name, type: 'INT64' as const, data: [2n ** 62n + 1n] }
+            : { name, type: PARQUET_TYPES[typeof value]!, data: [value] },
+        ),
+      }),
+    )
+    expect(await run([put('in.parquet', input)])).toMatchObject({ rows: 1, rejected: 1 })
+    expect(rejects()).toMatchObject([
+      { problems: [{ field: 'tenure_months' }], raw: { tenure_months: '4611686018427387905' } },
+    ])
   })
 
   test('of several files, in their order; only the columns that are named', async () => {

@@ -30,7 +30,7 @@ export function checkPassed(passed: readonly Passed[]): void {
 /** @param firstRow of the table in its file, from 0 */
 export function outputColumns(
   manifest: Manifest,
-  { columns }: Table,
+  { columns, rows }: Table,
   { kept, outputs, attributions }: ScoredPart,
   {
     passed,
@@ -47,7 +47,8 @@ export function outputColumns(
   return [
     ...passed.map(({ name, type }): OutputColumn => {
       const column = columns.get(name)!
-      return { name, type, values: kept.map((row) => column[row] ?? null) }
+      // Mostly every row has a prediction.
+      return { name, type, values: kept.length === rows ? column : kept.map((row) => column[row]) }
     }),
     predictionColumn(manifest, outputs, kept.length),
     ...scoreColumn(manifest, outputs, kept.length),

@@ -11,7 +11,7 @@ import { permanent } from './batch-error.ts'
 import type { Passed, Table } from './table.ts'
 
 /** Bytes of one file that its reader keeps: neighbours among the parts lie in the same row group. */
-const KEPT_BYTES_MAX = 128 * 1024 * 1024
+const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 /** A Parquet file that is open. */
 export class ParquetFile {
@@ -77,9 +77,12 @@ export class ParquetFile {
   }
 }
 
-/** As JSON would have said it: Parquet's int64 is a bigint, and pandas writes NaN for null. */
+/** As JSON would have said it: pandas writes NaN for null. An int64 that no number holds stays what it is. */
 function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') {
+    const number = Number(value)
+    return Number.isSafeInteger(number) ? number : value
+  }
   return typeof value === 'number' && Number.isNaN(value) ? null : value
 }
 
@@ -124,13 +127,14 @@ function bufferOf(file: FileHandle, byteLength: number): AsyncBuffer {
       if (known !== undefined) return known
       const buffer = new ArrayBuffer(end - start)
       await file.read(new Uint8Array(buffer), 0, end - start, start)
-      if (bytes + buffer.byteLength > KEPT_BYTES_MAX) {
-        kept.clear()
-        bytes = 0
-      }
-      if (buffer.byteLength <= KEPT_BYTES_MAX) {
-        kept.set(key, buffer)
-        bytes += buffer.byteLength
+      if (buffer.byteLength > KEPT_BYTES_MAX) return buffer
+      kept.set(key, buffer)
+      bytes += buffer.byteLength
+      // The oldest goes first: parts go through a file from its beginning to its end.
+      for (const [oldest, { byteLength }] of kept) {
+        if (bytes <= KEPT_BYTES_MAX) break
+        kept.delete(oldest)
+        bytes -= byteLength
       }
       return buffer
     },

@@ -92,7 +92,8 @@ export class Scorer {
     const record: ModelRecord = {}
     for (const { name, column } of fields) {
       const value = column[row]
-      if (value !== undefined) record[name] = value
+      // One too large for a number is too large for every contract; its problem says so.
+      if (value !== undefined) record[name] = typeof value === 'bigint' ? Number(value) : value
     }
     const problems: Problem[] = []
     this.#validate(record, [], problems)

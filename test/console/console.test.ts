@@ -301,7 +301,9 @@ describe('while a rollout runs', () => {
     expect((await stage.gateway.model()).rollout.phase.kind).toBe('stepping')
     await page.getByRole('link', { name: 'Overview' }).click()
     const needs = page.getByRole('region', { name: 'What needs a person' })
-    await needs.getByText(/^The configuration is refused, and what was in force before stays: .+tolerat/).waitFor()
+    await needs
+      .getByText(/^The configuration is refused, and what was in force before stays: .+tolerat/)
+      .waitFor()
     expect(await barriersOf(page)).toEqual([])
     stage.gateway.writePolicy('stage', SLOW)
     await page.getByText('Nothing needs you.').waitFor()

@@ -25,7 +25,7 @@ import { PredictionLog } from './prediction-log/prediction-log.ts'
 import { NO_SPANS, Recorder } from './recorder.ts'
 import { ModelRoute } from './route.ts'
 import { RunningTrial } from './running-trial.ts'
-import type { Tracer } from './tracing/prediction-trace.ts'
+import type { Tracer } from './tracing/request-trace.ts'
 import { Upstream } from './upstream.ts'
 
 /** Control unseen for this long: predictions go on, the canary gets nothing. */

@@ -45,7 +45,7 @@ export function fetchExplanation(
   const { served, upstream, job } = found
   new ExplainAttempt({
     ...{ plane, exchange, entered, served, body: null },
-    path: explanationPath(route.model, job),
+    ...{ path: explanationPath(route.model, job), route: explanationPath(route.model, '{id}') },
     choose: () => upstream,
     passed(received) {
       // Whoever has this name there now is another process than the one that gave the id.

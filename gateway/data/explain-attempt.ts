@@ -1,10 +1,12 @@
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
 import { BUDGET_HEADER } from '@coalmine/contract/internal-headers.ts'
-import { referenceOf } from './admission.ts'
+import { traceResponse } from '@coalmine/contract/tracing/trace-context.ts'
+import { plainHeader } from './admission.ts'
 import type { DataPlane } from './data-plane.ts'
 import { answerJson, type Entered, RETRY_AFTER } from './explain-entrance.ts'
 import { HttpCall, type Received } from './http-call.ts'
 import type { Served } from './route.ts'
+import type { RequestTrace } from './tracing/request-trace.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What the caller gets: a worker's answer as it is passed on, or a refusal. `more`: headers, flat. */
@@ -16,6 +18,8 @@ export interface Question {
   entered: Entered
   served: Served
   path: string
+  /** As all questions of its kind have it. */
+  route: string
   /** Null for a question without one (GET). */
   body: Buffer | null
   /** @param avoid an endpoint whose connection just failed */
@@ -33,12 +37,20 @@ export interface Question {
  */
 export class ExplainAttempt {
   readonly #question: Question
+  readonly #trace: RequestTrace | undefined
   #call: HttpCall | undefined
   #timer: NodeJS.Timeout | undefined
   #settled = false
 
   constructor(question: Question) {
     this.#question = question
+    const { plane, exchange, entered, served, route, body } = question
+    const { requestId, startMs } = entered
+    const traced = {
+      ...{ method: body === null ? ('GET' as const) : ('POST' as const), path: route },
+      ...{ model: served.model, version: served.version, requestId, startMs },
+    }
+    this.#trace = plane.tracer?.trace(exchange, traced, plane.random)
   }
 
   start(): void {
@@ -51,13 +63,18 @@ export class ExplainAttempt {
   }
 
   #send(upstream: Upstream | undefined, isSecond = false): void {
-    const { entered, path, body, choose, passed, unanswered } = this.#question
+    const { plane, exchange, entered, served, path, body, choose, passed, unanswered } = this.#question
     if (upstream === undefined) return this.#answer(unanswered(false))
+    this.#trace?.sent(upstream, served.version, plane.nowMs())
     const headers = ['x-request-id', entered.requestId]
+    const [traceparent, tracestate] = [this.#traceparent, plainHeader(exchange, 'tracestate')]
+    if (traceparent !== undefined) headers.push('traceparent', traceparent)
+    if (traceparent !== undefined && tracestate !== undefined) headers.push('tracestate', tracestate)
     if (body !== null) headers.push('content-type', 'application/json')
     if (upstream.own) headers.push(BUDGET_HEADER, `${this.#remainingMs()}`)
     this.#call = new HttpCall((outcome) => {
       if (this.#settled) return
+      this.#trace?.attempted(outcome, plane.nowMs())
       if (typeof outcome !== 'string') return this.#answer(passed(outcome, upstream))
       if (outcome !== 'too-large' && !isSecond) return this.#send(choose(upstream) ?? upstream, true)
       this.#answer(unanswered(true))
@@ -71,9 +88,8 @@ export class ExplainAttempt {
     this.#settle(status)
     const { exchange, served, entered } = this.#question
     const again = status === 503 ? RETRY_AFTER : []
-    const { requestId } = entered
-    const reference = status < 400 ? ['x-request-id', requestId] : referenceOf(exchange, requestId)
-    const headers = [...served.headers, ...more, ...again, ...reference]
+    const headers = [...served.headers, ...more, ...again, 'x-request-id', entered.requestId]
+    if (status >= 400 || this.#trace !== undefined) headers.push(...traceResponse(this.#traceparent))
     if ('error' in passed) return answerJson(exchange, status, headers, passed.error)
     exchange.answer(status, [...headers, 'content-type', 'application/json'], passed.body)
   }
@@ -84,8 +100,15 @@ export class ExplainAttempt {
     clearTimeout(this.#timer)
     this.#call?.cancel()
     const { plane, entered, record } = this.#question
-    record(status, plane.nowMs() - entered.startMs)
+    const nowMs = plane.nowMs()
+    record(status, nowMs - entered.startMs)
+    this.#trace?.ended(status, nowMs, undefined)
     plane.recorder.explanations.inFlight--
+  }
+
+  /** Of ours where it is traced here, else as it came. */
+  get #traceparent(): string | undefined {
+    return this.#trace?.traceparent ?? plainHeader(this.#question.exchange, 'traceparent')
   }
 
   #remainingMs(): number {

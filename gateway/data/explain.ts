@@ -39,9 +39,9 @@ export function explain(
     if (found.kind === 'refused') return refuse(found.status, 'explain-prediction', found.error)
     const { served } = found
     const { version } = served
+    const path = `/v1/models/${route.model}:explain`
     new ExplainAttempt({
-      ...{ plane, exchange, entered, served, body },
-      path: `/v1/models/${route.model}:explain`,
+      ...{ plane, exchange, entered, served, path, route: path, body },
       choose: (avoid) => route.endpoints.choose(poolOf(version), plane.nowMs(), plane.random(), avoid),
       passed: (received, { id }) =>
         received.status === 202 ? deferred(received, id, served, plane) : received,

@@ -6,7 +6,7 @@ import type { Said } from './identify.ts'
 import { logged, type PredictionEntry } from './prediction-log/entry.ts'
 import type { Outcome } from './recorder.ts'
 import type { ModelRoute } from './route.ts'
-import type { PredictionTrace } from './tracing/prediction-trace.ts'
+import type { RequestTrace } from './tracing/request-trace.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What is known of a prediction at its draw. */
@@ -26,7 +26,7 @@ export interface Drawn {
 export function witnessOf(plane: DataPlane, drawn: Drawn): Witness | undefined {
   const entry = logged(plane, drawn)
   const { exchange, route, ...rest } = drawn
-  const trace = plane.tracer?.trace(exchange, { ...rest, model: route.model }, plane.random)
+  const trace = plane.tracer?.trace(exchange, { ...rest, method: 'POST', model: route.model }, plane.random)
   return entry === undefined && trace === undefined
     ? undefined
     : new Witness(plane, drawn.startMs, entry, trace)
@@ -36,13 +36,13 @@ export class Witness {
   readonly #plane: DataPlane
   readonly #startMs: number
   readonly #entry: PredictionEntry | undefined
-  readonly #trace: PredictionTrace | undefined
+  readonly #trace: RequestTrace | undefined
 
   constructor(
     plane: DataPlane,
     startMs: number,
     entry: PredictionEntry | undefined,
-    trace: PredictionTrace | undefined,
+    trace: RequestTrace | undefined,
   ) {
     this.#plane = plane
     this.#startMs = startMs

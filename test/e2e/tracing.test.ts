@@ -86,10 +86,40 @@ describe('a gateway that traces, with its workers', () => {
       ])
   })
 
+  test('an explanation is in the trace, down to its worker', async () => {
+    const traceId = newTrace()
+    const url = `http://127.0.0.1:${gateway.ports.data}/v1/models/churn:explain`
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-${PARENT}-01` },
+      body: JSON.stringify({ instances: [CUSTOMER] }),
+    })
+    expect(answer.status).toBe(200)
+    await until(
+      () => collector.of(traceId).length === 3,
+      () => JSON.stringify(collector.spans, undefined, 1),
+    )
+    const spans = collector.of(traceId)
+    const [request, question] = ['churn-gateway', 'churn-gateway-worker'].map((service) =>
+      only(
+        spans.filter(({ resource }) => resource['service.name'] === service),
+        'POST /v1/models/churn:explain',
+      ),
+    )
+    const attempt = only(spans, 'POST')
+    expect([request!.parentId, attempt.parentId, question!.parentId]).toEqual([
+      ...[PARENT, request!.spanId, attempt.spanId],
+    ])
+    expect(question!.attributes).toMatchObject({
+      ...{ 'coalmine.request_id': answer.headers.get('x-request-id'), 'coalmine.rows': 1 },
+      'http.response.status_code': 200,
+    })
+  })
+
   test('what was exported is counted', async () => {
-    // Two predictions were sampled, each with one attempt.
+    // Two predictions and an explanation were sampled, each with one attempt.
     await until(async () =>
-      /coalmine_trace_spans_total\{result="exported"\} 4\n/.test(await gateway.metrics()),
+      /coalmine_trace_spans_total\{result="exported"\} 6\n/.test(await gateway.metrics()),
     )
   })
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { MAX_EXPLAINED, parseExplain } from '@coalmine/contract/explain.ts'
 import type { Exchange } from '@coalmine/contract/http/exchange.ts'
-import { REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
+import { BUDGET_HEADER, REQUEST_ID } from '@coalmine/contract/internal-headers.ts'
 import { parseJson } from '@coalmine/contract/json.ts'
 import { ContractError, errorBody } from '@coalmine/contract/problem.ts'
 import { parseTraceparent } from '@coalmine/contract/tracing/trace-context.ts'
@@ -24,17 +24,29 @@ export function explain(exchange: Exchange, serving: Serving, { explanations, de
   const { startMs, deadlineMs, requestId } = besideOf(exchange)
   const id = requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID()
   const { manifest, digest, metrics, log, bodyBytesMax, instancesMax, jsonLimits } = serving
+  const trace = serving.tracer?.trace({
+    ...{ traceparent: exchange.header('traceparent'), tracestate: exchange.header('tracestate') },
+    ...{ path: `/v1/models/${manifest.name}:explain`, startMs, isLink: false },
+    isOfGateway: exchange.header(BUDGET_HEADER) !== undefined,
+  })
+  let rows = 0
+  const ended = (status: number, outcome: Outcome) => {
+    const nowMs = performance.now()
+    metrics.observe('v1_explain', outcome, (nowMs - startMs) / 1000)
+    trace?.ended(status, id, rows, nowMs)
+  }
+  const abandoned = () => ended(499, 'abandoned')
   const answer = (status: number, body: string, outcome: Outcome, more: readonly string[] = []) => {
     const headers = [...serving.headers, ...more, 'x-request-id', id]
     if (outcome === 'overloaded') headers.push('retry-after', '1')
     exchange.answer(status, headers, body)
-    metrics.observe('v1_explain', outcome, (performance.now() - startMs) / 1000)
+    ended(status, outcome)
   }
   const refuse = (status: number, error: string, outcome: Outcome) =>
     answer(status, JSON.stringify({ error }), outcome)
 
   exchange.readBody(bodyBytesMax, async (body) => {
-    if (body === 'gone') return metrics.observe('v1_explain', 'abandoned', 0)
+    if (body === 'gone') return abandoned()
     if (body === 'too large') return refuse(413, `the body is larger than ${bodyBytesMax} bytes`, 'rejected')
     try {
       const { records, mode } = parseExplain(
@@ -42,6 +54,7 @@ export function explain(exchange: Exchange, serving: Serving, { explanations, de
         manifest,
         Math.min(MAX_EXPLAINED, instancesMax),
       )
+      rows = records.length
       if (mode !== undefined) {
         const asked = deferred.ask(records)
         if (asked === undefined) return refuse(503, 'too many explanations are waiting', 'overloaded')
@@ -51,7 +64,7 @@ export function explain(exchange: Exchange, serving: Serving, { explanations, de
       const found = await explanations.ask({ records, deadlineMs, gone: () => exchange.gone() })
       if (found.kind === 'explained')
         return answer(200, writeExplanations(found, records, manifest, digest), 'ok')
-      if (found.kind === 'gone') return metrics.observe('v1_explain', 'abandoned', 0)
+      if (found.kind === 'gone') return abandoned()
       const { status, error, outcome } = answerOf(found)
       refuse(status, error, outcome)
     } catch (error) {
@@ -59,7 +72,7 @@ export function explain(exchange: Exchange, serving: Serving, { explanations, de
         return answer(error.status, JSON.stringify(errorBody(error)), 'rejected')
       log.error('a request to explain failed', {
         requestId: id,
-        traceId: parseTraceparent(exchange.header('traceparent'))?.traceId,
+        traceId: trace?.traceId ?? parseTraceparent(exchange.header('traceparent'))?.traceId,
         error: String(error),
         stack: (error as Error)?.stack,
       })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { tracingOf } from '@coalmine/contract/tracing/tracing.ts'
-import { Tracer } from './prediction-trace.ts'
+import { Tracer } from './request-trace.ts'
 
 const VERSION: string = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),

@@ -8,21 +8,23 @@ import {
   type TraceContext,
   traceparentOf,
 } from '@coalmine/contract/tracing/trace-context.ts'
-import type { Answer, Failure } from '../attempt.ts'
 import type { Upstream } from '../upstream.ts'
 
-/** What is known of a prediction at its draw. */
+/** What is known of a request when a worker is chosen. */
 interface Traced {
+  readonly method: 'GET' | 'POST'
   readonly model: string
   readonly version: string
-  readonly arm: string
+  /** Undefined for what is no part of a comparison. */
+  readonly arm?: string
+  /** As all requests of its kind have it. */
   readonly path: string
   readonly requestId: string
   /** On the monotonic clock. */
   readonly startMs: number
 }
 
-/** Traces predictions: a span for each that is sampled, and one for each attempt. */
+/** Traces requests for workers: a span for each that is sampled, and one for each attempt. */
 export class Tracer {
   readonly queue: SpanQueue
   readonly #ratio: number
@@ -33,13 +35,13 @@ export class Tracer {
   }
 
   /** Undefined for what is not sampled: where it began, or by the ratio where it begins here. */
-  trace(exchange: Exchange, traced: Traced, random: () => number): PredictionTrace | undefined {
+  trace(exchange: Exchange, traced: Traced, random: () => number): RequestTrace | undefined {
     const parent = parseTraceparent(exchange.header('traceparent'))
     const isSampled = parent === undefined ? random() < this.#ratio * 2 ** 32 : parent.isSampled
     if (!isSampled) return undefined
     const traceId = parent?.traceId ?? newTraceId(random)
     const traceState = parent && exchange.header('tracestate')
-    return new PredictionTrace(this.queue, {
+    return new RequestTrace(this.queue, {
       ...traced,
       random,
       traceId,
@@ -56,8 +58,8 @@ interface Place extends Traced {
   readonly parentId: string | undefined
 }
 
-/** The spans of one prediction. Names and attributes as OpenTelemetry's conventions for HTTP have them. */
-export class PredictionTrace {
+/** The spans of one request. Names and attributes as OpenTelemetry's conventions for HTTP have them. */
+export class RequestTrace {
   readonly #queue: SpanQueue
   readonly #place: Place
   readonly #epochMs = Date.now()
@@ -65,7 +67,7 @@ export class PredictionTrace {
   #attempt:
     | {
         readonly context: TraceContext
-        readonly upstream: Upstream
+        readonly upstream: Pick<Upstream, 'id'>
         readonly startMs: number
         readonly version: string
       }
@@ -83,7 +85,7 @@ export class PredictionTrace {
     return traceparentOf(this.#attempt?.context ?? this.#contextOf(this.#spanId))
   }
 
-  sent(upstream: Upstream, version: string, nowMs: number): void {
+  sent(upstream: Pick<Upstream, 'id'>, version: string, nowMs: number): void {
     if (this.#attempt !== undefined) this.#endAttempt('given up for another attempt', nowMs)
     this.#attempts++
     this.#attempt = {
@@ -95,7 +97,7 @@ export class PredictionTrace {
   }
 
   /** @param outcome of the attempt under way */
-  attempted(outcome: Answer | Failure, nowMs: number): void {
+  attempted(outcome: { readonly status: number } | string, nowMs: number): void {
     if (typeof outcome === 'string') this.#endAttempt(outcome, nowMs)
     else this.#endAttempt(outcome.status >= 400 ? `${outcome.status}` : undefined, nowMs, outcome.status)
   }
@@ -103,16 +105,17 @@ export class PredictionTrace {
   /** @param status 499 where the client left */
   ended(status: number, nowMs: number, answeredBy: string | undefined): void {
     if (this.#attempt !== undefined) this.#endAttempt(status === 499 ? 'the client left' : 'given up', nowMs)
-    const { model, version, arm, path, requestId, startMs } = this.#place
+    const { method, model, version, arm, path, requestId, startMs } = this.#place
     this.#queue.add(
       this.#span({
-        ...{ name: `POST ${path}`, kind: 'server', context: this.#contextOf(this.#spanId) },
+        ...{ name: `${method} ${path}`, kind: 'server', context: this.#contextOf(this.#spanId) },
         ...{ parentId: this.#place.parentId, startMs, endMs: nowMs },
         // A client's own fault is none of the server's span.
         error: status >= 500 ? `${status}` : undefined,
         attributes: {
-          ...{ 'http.request.method': 'POST', 'http.response.status_code': status, 'url.path': path },
-          ...{ 'coalmine.model': model, 'coalmine.version': version, 'coalmine.arm': arm },
+          ...{ 'http.request.method': method, 'http.response.status_code': status, 'url.path': path },
+          ...{ 'coalmine.model': model, 'coalmine.version': version },
+          ...(arm !== undefined && { 'coalmine.arm': arm }),
           ...{ 'coalmine.request_id': requestId, 'coalmine.attempts': this.#attempts },
           ...(answeredBy !== undefined && { 'coalmine.answered_by': answeredBy }),
         },
@@ -123,12 +126,13 @@ export class PredictionTrace {
   #endAttempt(error: string | undefined, nowMs: number, status?: number): void {
     if (this.#attempt === undefined) return
     const { context, upstream, version, startMs } = this.#attempt
+    const { method } = this.#place
     this.#attempt = undefined
     this.#queue.add(
       this.#span({
-        ...{ name: 'POST', kind: 'client', context, parentId: this.#spanId, startMs, endMs: nowMs, error },
+        ...{ name: method, kind: 'client', context, parentId: this.#spanId, startMs, endMs: nowMs, error },
         attributes: {
-          ...{ 'http.request.method': 'POST', 'coalmine.endpoint': upstream.id, 'coalmine.version': version },
+          ...{ 'http.request.method': method, 'coalmine.endpoint': upstream.id, 'coalmine.version': version },
           'http.request.resend_count': this.#attempts - 1,
           ...(status !== undefined && { 'http.response.status_code': status }),
         },

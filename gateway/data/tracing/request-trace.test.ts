@@ -13,7 +13,7 @@ import {
   stable,
 } from '../../testing/data-port.ts'
 import { answering } from '../../testing/upstream.ts'
-import { Tracer } from './prediction-trace.ts'
+import { Tracer } from './request-trace.ts'
 
 freshDataPlane()
 
@@ -40,11 +40,12 @@ describe.each(Object.keys(adapters))('traces over %s', (name) => {
     ;({ call, close } = await adapters[name]!())
   })
   afterEach(() => close())
-  const predict = (traceparent?: string, tracestate?: string) =>
-    call('POST', '/v1/models/churn:predict', {
+  const ask = (verb: string) => (traceparent?: string, tracestate?: string) =>
+    call('POST', `/v1/models/churn:${verb}`, {
       body: BODY,
       headers: { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) },
     })
+  const [predict, explain] = [ask('predict'), ask('explain')]
 
   test('one trace from the client through the gateway to the worker', async () => {
     trace()
@@ -91,8 +92,40 @@ describe.each(Object.keys(adapters))('traces over %s', (name) => {
     trace()
     route({ own: false })
     await predict(`00-${TRACE}-${PARENT}-00`)
+    await explain(`00-${TRACE}-${PARENT}-00`)
     expect(await flushed()).toEqual([])
-    expect(stable.requests[0]!.headers.traceparent).toBe(`00-${TRACE}-${PARENT}-00`)
+    for (const { headers } of stable.requests) expect(headers.traceparent).toBe(`00-${TRACE}-${PARENT}-00`)
+    expect(stable.requests).toHaveLength(2)
+  })
+
+  test('an explanation is in the trace as a prediction is', async () => {
+    trace()
+    route({ own: false })
+    stable.behave(answering({ explanations: [] }))
+    const { headers } = await explain(`00-${TRACE}-${PARENT}-01`, 'vendor=1')
+    const [attempt, server] = await flushed()
+    expect(server).toMatchObject({
+      ...{ name: 'POST /v1/models/churn:explain', kind: 'server', parentId: PARENT, traceState: 'vendor=1' },
+      attributes: {
+        ...{ 'http.response.status_code': 200, 'coalmine.model': 'churn', 'coalmine.version': '1.0.0' },
+        ...{ 'coalmine.attempts': 1, 'coalmine.request_id': headers['x-request-id'] },
+      },
+    })
+    expect(server!.attributes).not.toHaveProperty('coalmine.arm')
+    expect(attempt).toMatchObject({ kind: 'client', parentId: server!.context.spanId, error: undefined })
+    expect(stable.requests[0]!.headers).toMatchObject({
+      traceparent: `00-${TRACE}-${attempt!.context.spanId}-01`,
+      tracestate: 'vendor=1',
+    })
+    expect(headers.traceresponse).toBe(`00-${TRACE}-${server!.context.spanId}-01`)
+  })
+
+  test('an explanation that fails is an error of both spans', async () => {
+    trace()
+    route({ own: false })
+    stable.behave(answering({ error: 'the explanation failed' }, 500))
+    await explain(`00-${TRACE}-${PARENT}-01`)
+    expect((await flushed()).map(({ error }) => error)).toEqual(['500', '500'])
   })
 
   test('what begins here is sampled by the ratio', async () => {

@@ -5,8 +5,9 @@ import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { type BasicType, parquetWriteBuffer } from 'hyparquet-writer'
 import { describe, expect, test, vi } from 'vitest'
+import { CUSTOMER } from '../testing/customer.ts'
 import type { JobOptions } from './job.ts'
-import { csv, GOOD, jobFolder, jsonl, NAMES, rowsOf } from './testing/job-folder.ts'
+import { csv, jobFolder, jsonl, NAMES, rowsOf } from './testing/job-folder.ts'
 
 /** Each job loads a model and waits for the disk. */
 vi.setConfig({ testTimeout: 60_000 })
@@ -77,7 +78,7 @@ describe('a file becomes parts', () => {
       parquetWriteBuffer({
         columnData: [
           column('customer_id', 'INT64', ids),
-          ...Object.entries({ ...GOOD, monthly_charges: 74.951 }).map(([name, value]) =>
+          ...Object.entries({ ...CUSTOMER, monthly_charges: 74.951 }).map(([name, value]) =>
             column(name, PARQUET_TYPES[typeof value]!, [value, value, value]),
           ),
         ],
@@ -95,7 +96,7 @@ describe('a file becomes parts', () => {
   test('an int64 of the contract that no number holds is rejected, and told as it was', async () => {
     const input = Buffer.from(
       parquetWriteBuffer({
-        columnData: Object.entries(GOOD).map(([name, value]) =>
+        columnData: Object.entries(CUSTOMER).map(([name, value]) =>
           name === 'tenure_months'
             ? { name, type: 'INT64' as const, data: [2n ** 62n + 1n] }
             : { name, type: PARQUET_TYPES[typeof value]!, data: [value] },
@@ -207,14 +208,14 @@ describe('a row that breaks the contract', () => {
   test.each([
     ['no JSON', '{"tenure_months": \n', 'unreadable', /^not JSON/],
     ['no object', '[1]\n', 'unreadable', /expected a JSON object/],
-    ['text for a number', jsonl([{ ...GOOD, support_calls: '2' }]), 'wrong_type', /support_calls/],
+    ['text for a number', jsonl([{ ...CUSTOMER, support_calls: '2' }]), 'wrong_type', /support_calls/],
     [
       'a fraction for a whole number',
-      jsonl([{ ...GOOD, support_calls: 2.5 }]),
+      jsonl([{ ...CUSTOMER, support_calls: 2.5 }]),
       'wrong_type',
       /support_calls/,
     ],
-    ['a field too few', jsonl([{ ...GOOD, contract: undefined }]), 'missing', /contract/],
+    ['a field too few', jsonl([{ ...CUSTOMER, contract: undefined }]), 'missing', /contract/],
   ])('%s', async (_, line, type, message) => {
     await run([put('in.jsonl', jsonl(rowsOf(2)) + line)])
     expect(rejects()).toMatchObject([

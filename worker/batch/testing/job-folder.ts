@@ -4,27 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach } from 'vitest'
+import { CUSTOMER } from '../../testing/customer.ts'
 import { type JobOptions, runJob } from '../job.ts'
 import { WHOLE } from '../shard.ts'
 
 const MODELS = fileURLToPath(new URL('../../../models', import.meta.url))
 
-/** A record of churn. */
-export const GOOD = {
-  tenure_months: 14,
-  contract: 'month-to-month',
-  monthly_charges: 74.95,
-  total_charges: 1012.4,
-  payment_method: 'electronic-check',
-  internet_service: 'fiber',
-  support_calls: 2,
-  data_usage_gb: 212.5,
-  paperless_billing: true,
-}
-export const NAMES = Object.keys(GOOD)
+export const NAMES = Object.keys(CUSTOMER)
 export type Row = Record<string, unknown>
 export const rowsOf = (count: number): Row[] =>
-  Array.from({ length: count }, (_, i) => ({ customer_id: `c${i}`, ...GOOD, tenure_months: i % 100 }))
+  Array.from({ length: count }, (_, i) => ({ customer_id: `c${i}`, ...CUSTOMER, tenure_months: i % 100 }))
 export const csv = (rows: readonly Row[], names: readonly string[] = ['customer_id', ...NAMES]) =>
   `${[names, ...rows.map((row) => names.map((name) => row[name] ?? ''))].map((cells) => cells.join(',')).join('\n')}\n`
 export const jsonl = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')

@@ -121,8 +121,10 @@ test.each<[ColumnType, unknown, string]>([
   ['bool', 1, 'expected true or false, got 1'],
   ['int32', 2 ** 31, 'expected a 32-bit integer, got 2147483648'],
   ['int64', 0.5, 'expected an integer, got 0.5'],
+  // Of an unsigned column.
+  ['int64', 2n ** 63n, 'expected a 64-bit integer, got 9223372036854775808'],
   ['float64', '1', 'expected a number, got "1"'],
-])('%s that is none is refused: %j', (type, value, expected) => {
+])('%s that is none is refused: %s', (type, value, expected) => {
   expect(() => parquetBytes([{ name: 'id', type, values: [value] }], 1)).toThrow(
     `the column "id", which is passed on: ${expected}`,
   )

@@ -64,8 +64,10 @@ function int64s(name: string, values: ArrayLike<unknown>): Uint8Array {
   const halves = new Int32Array(whole.buffer)
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
-    if (typeof value === 'bigint') whole[i] = value
-    else if (Number.isSafeInteger(value)) {
+    if (typeof value === 'bigint') {
+      if (BigInt.asIntN(64, value) !== value) throw misfit(name, 'a 64-bit integer', value)
+      whole[i] = value
+    } else if (Number.isSafeInteger(value)) {
       // A bigint for each would be an object for each.
       halves[2 * i] = value as number
       halves[2 * i + 1] = Math.floor((value as number) / 2 ** 32)

@@ -54,6 +54,7 @@ function linesOf(bytes: Buffer): Line[] {
 async function ofCsv(file: string, bytes: Buffer): Promise<Line[]> {
   // Here, as other commands have no use for a reader of CSV.
   const { csvHeader, csvTable } = await import('@coalmine/worker/batch/text-table.ts')
+  const { reader } = await import('@coalmine/worker/batch/column.ts')
   const end = bytes.indexOf('\n') + 1 || bytes.length
   const header = csvHeader(file, bytes.subarray(0, end), ',')
   const foreign = header.find((name) => !COLUMNS.includes(name))
@@ -67,10 +68,11 @@ async function ofCsv(file: string, bytes: Buffer): Promise<Line[]> {
     { header, delimiter: ',' },
     { inputs: [], passed },
   )
+  const cells = new Map([...columns].map(([name, column]) => [name, reader(column)]))
   return Array.from({ length: rows }, (_, row) => {
     const line = row + 2
     if (broken.has(row)) throw new CommandError(`${file}:${line}: ${broken.get(row)}`)
-    const cell = (name: string) => columns.get(name)?.[row] as string | undefined
+    const cell = (name: string) => cells.get(name)?.(row) as string | undefined
     const truth = cell('truth')!
     const observed = cell('observed_at')
     return {

@@ -164,7 +164,7 @@ function floatOf(value: unknown): number {
 }
 
 /** Writes a safe integer as the two halves of an int64; a bigint for each value would cost an allocation. */
-function writeInt64(halves: Int32Array, at: number, value: number): void {
+export function writeInt64(halves: Int32Array, at: number, value: number): void {
   // Little-endian, as every platform Node runs on.
   halves[at * 2] = value
   halves[at * 2 + 1] = Math.floor(value / 2 ** 32)

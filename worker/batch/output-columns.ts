@@ -1,14 +1,26 @@
 import { createHash } from 'node:crypto'
 import { elementsPerRow, type Manifest, type Output } from '@coalmine/contract/manifest.ts'
+import type { TensorData } from '@coalmine/contract/tensor.ts'
+import type { Attribution } from '../explain/attribution.ts'
 import { permanent } from './batch-error.ts'
+import {
+  type Column,
+  constantColumn,
+  doublesOf,
+  gathered,
+  type Numbers,
+  picked,
+  selected,
+  valuesOf,
+} from './column.ts'
 import type { ScoredPart } from './scored-part.ts'
 import { type ColumnType, type Passed, RESERVED, type Table } from './table.ts'
 
-/** One column of the output; `values` of the rows of one part that have a prediction. */
+/** One column of the output, of the rows of one part that have a prediction. */
 export interface OutputColumn {
   readonly name: string
   readonly type: ColumnType
-  readonly values: ArrayLike<unknown>
+  readonly column: Column
 }
 
 /** What is the same in every row of a job. */
@@ -42,33 +54,18 @@ export function outputColumns(
   const constant = (name: string, value: string): OutputColumn => ({
     name,
     type: 'string',
-    values: new Array<string>(kept.length).fill(value),
+    column: constantColumn(value, kept.length),
   })
   return [
     ...passed.map(({ name, type }): OutputColumn => {
       const column = columns.get(name)!
       // Mostly every row has a prediction.
-      return { name, type, values: kept.length === rows ? column : kept.map((row) => column[row]) }
+      return { name, type, column: kept.length === rows ? column : picked(column, kept) }
     }),
     predictionColumn(manifest, outputs, kept.length),
-    ...scoreColumn(manifest, outputs, kept.length),
-    ...manifest.outputs.flatMap((output, o) => flatColumns(output, outputs[o]!, kept.length)),
-    ...(attributions === undefined
-      ? []
-      : [
-          ...manifest.inputs.map(
-            ({ name }, i): OutputColumn => ({
-              name: `shap_${name}`,
-              type: 'float64',
-              values: attributions.map(({ contributions }) => contributions[i]),
-            }),
-          ),
-          {
-            name: 'base_value',
-            type: 'float64' as const,
-            values: attributions.map(({ base }) => base),
-          },
-        ]),
+    ...scoreColumn(manifest, outputs),
+    ...manifest.outputs.flatMap((output, o) => flatColumns(output, outputs[o]!)),
+    ...attributionColumns(manifest, attributions),
     constant('model_name', manifest.name),
     constant('model_version', manifest.version),
     constant('model_sha256', manifest.sha256),
@@ -77,7 +74,11 @@ export function outputColumns(
     {
       name: 'prediction_id',
       type: 'string',
-      values: kept.map((row) => `${facts.job}-${file}-${firstRow + row + 1}`),
+      column: {
+        kind: 'numbered',
+        prefix: `${facts.job}-${file}-`,
+        ends: Float64Array.from(kept, (row) => firstRow + row + 1),
+      },
     },
   ]
 }
@@ -89,79 +90,88 @@ export function contractHash({ inputs }: Pick<Manifest, 'inputs'>): string {
 
 /** The class by its name where there is one, else the first output. */
 function predictionColumn(
-  { outputs: declared }: Manifest,
+  { outputs: declared }: Pick<Manifest, 'outputs'>,
   outputs: ScoredPart['outputs'],
   rows: number,
 ): OutputColumn {
   const labelled = declared.findIndex(({ labels }) => labels !== undefined)
-  if (labelled >= 0) {
-    const { labels = [], ...output } = declared[labelled]!
-    const [first] = flatColumns({ ...output, shape: undefined }, outputs[labelled]!, rows)
-    const elements = elementsPerRow(output)
-    const nameOf = (row: number): string => {
-      const values = outputs[labelled]!
-      if (elements > 1) return labels[largest(values, row * elements, elements)]!
-      const value = first!.values[row]
-      return output.type === 'string' ? String(value) : (labels[Number(value)] ?? String(value))
-    }
-    return {
-      name: 'prediction',
-      type: 'string',
-      values: Array.from({ length: rows }, (_, row) => nameOf(row)),
-    }
+  if (labelled < 0) return { ...flatColumns(declared[0]!, outputs[0]!)[0]!, name: 'prediction' }
+  const { labels = [], ...output } = declared[labelled]!
+  return {
+    name: 'prediction',
+    type: 'string',
+    column: labelColumn(labels, outputs[labelled]!, elementsPerRow(output), rows),
   }
-  const [column] = flatColumns(declared[0]!, outputs[0]!, rows)
-  return { ...column!, name: 'prediction' }
 }
 
-function largest(values: ArrayLike<unknown>, first: number, elements: number): number {
+/** One element a row is the number of the label; of several, the largest says which. A number without one stands for itself. */
+function labelColumn(labels: readonly string[], values: TensorData, elements: number, rows: number): Column {
+  if (Array.isArray(values)) return { kind: 'values', values }
+  const numbers = doublesOf(values as Numbers)
+  const numberOf = (row: number) =>
+    elements > 1 ? largest(numbers, row * elements, elements) : numbers[row]!
+  const places = new Uint32Array(rows)
+  for (let row = 0; row < rows; row++) {
+    const number = numberOf(row)
+    if (labels[number] === undefined)
+      return {
+        kind: 'values',
+        values: Array.from({ length: rows }, (_, row) => labels[numberOf(row)] ?? `${numberOf(row)}`),
+      }
+    places[row] = number
+  }
+  return { kind: 'words', words: labels, places }
+}
+
+function largest(values: ArrayLike<number>, first: number, elements: number): number {
   let best = 0
-  for (let i = 1; i < elements; i++)
-    if ((values[first + i] as number) > (values[first + best] as number)) best = i
+  for (let i = 1; i < elements; i++) if (values[first + i]! > values[first + best]!) best = i
   return best
 }
 
-function scoreColumn(
-  { score, outputs: declared }: Manifest,
-  outputs: ScoredPart['outputs'],
-  rows: number,
-): OutputColumn[] {
+function scoreColumn({ score, outputs: declared }: Manifest, outputs: ScoredPart['outputs']): OutputColumn[] {
   if (score === undefined) return []
   const at = declared.findIndex(({ name }) => name === score.output)
-  const elements = elementsPerRow(declared[at]!)
-  const values = Array.from({ length: rows }, (_, row) =>
-    Number(outputs[at]![row * elements + (score.index ?? 0)]),
-  )
-  return [{ name: 'score', type: declared[at]!.type === 'float64' ? 'float64' : 'float32', values }]
+  const { type, column } = flatColumns(declared[at]!, outputs[at]!)[score.index ?? 0]!
+  const isFloat = type === 'float32' || type === 'float64'
+  // Of whole numbers too it is a float.
+  const floats = isFloat ? column : { kind: 'values' as const, values: valuesOf(column).map(Number) }
+  return [{ name: 'score', type: type === 'float64' ? 'float64' : 'float32', column: floats }]
 }
 
 /** A column for each element of an output's row. */
-function flatColumns(
-  { name, type, shape }: Output,
-  values: ArrayLike<unknown>,
-  rows: number,
-): OutputColumn[] {
+function flatColumns({ name, type, shape }: Output, values: TensorData): OutputColumn[] {
   const elements = elementsPerRow({ shape })
   return Array.from({ length: elements }, (_, e) => ({
     name: shape === undefined || shape.length === 0 ? `output_${name}` : `output_${name}_${e}`,
     type,
-    values: elementOf(values, type, elements, e, rows),
+    column: elementColumn(values, elements, e),
   }))
 }
 
-function elementOf(
-  values: ArrayLike<unknown>,
-  type: Output['type'],
-  elements: number,
-  element: number,
-  rows: number,
-): ArrayLike<unknown> {
-  if (elements === 1 && type !== 'bool')
-    return (values as unknown as { slice(from: number, to: number): ArrayLike<unknown> }).slice(0, rows)
-  const out = new Array<unknown>(rows)
-  for (let row = 0; row < rows; row++) {
-    const value = values[row * elements + element]
-    out[row] = type === 'bool' ? value === 1 : value
-  }
-  return out
+const TRUTHS = [false, true]
+
+function elementColumn(values: TensorData, elements: number, element: number): Column {
+  const at = new Uint32Array(values.length / elements)
+  for (let row = 0; row < at.length; row++) at[row] = row * elements + element
+  if (Array.isArray(values)) return { kind: 'values', values: selected(values, at) }
+  if (values instanceof Uint8Array)
+    return { kind: 'words', words: TRUTHS, places: new Uint32Array(gathered(values, at)) }
+  return { kind: 'numbers', numbers: gathered(values as Numbers, at), isThere: undefined }
+}
+
+function attributionColumns(
+  { inputs }: Pick<Manifest, 'inputs'>,
+  attributions: ScoredPart['attributions'],
+): OutputColumn[] {
+  if (attributions === undefined) return []
+  const column = (name: string, read: (attribution: Attribution) => number): OutputColumn => ({
+    name,
+    type: 'float64',
+    column: { kind: 'numbers', numbers: Float64Array.from(attributions, read), isThere: undefined },
+  })
+  return [
+    ...inputs.map(({ name }, i) => column(`shap_${name}`, ({ contributions }) => contributions[i]!)),
+    column('base_value', ({ base }) => base),
+  ]
 }

@@ -6,8 +6,10 @@ import {
   parquetRead,
   type SchemaElement,
 } from 'hyparquet'
-import { compressors } from 'hyparquet-compressors'
 import { permanent } from './batch-error.ts'
+import { type Column, constantColumn } from './column.ts'
+import { compressors } from './parquet/compressors.ts'
+import { FlatColumn } from './parquet/flat-column.ts'
 import type { Passed, Table } from './table.ts'
 
 /** Bytes of one file that its reader keeps: neighbours among the parts lie in the same row group. */
@@ -19,6 +21,8 @@ export class ParquetFile {
   readonly metadata: FileMetaData
   readonly #file: FileHandle
   readonly #buffer: AsyncBuffer
+  /** Columns that are decoded here; undefined for one that hyparquet reads. */
+  readonly #flats = new Map<string, FlatColumn | undefined>()
 
   private constructor(path: string, file: FileHandle, buffer: AsyncBuffer, metadata: FileMetaData) {
     this.path = path
@@ -45,31 +49,61 @@ export class ParquetFile {
 
   /** Columns at the top, in the order of the file. */
   get columns(): Passed[] {
-    const { schema } = this.metadata
-    const columns: Passed[] = []
-    for (let at = 1; at < schema.length; at += sizeOf(schema, at))
-      columns.push({ name: schema[at]!.name, type: typeOf(schema[at]!) })
-    return columns
+    return this.#elements.map((element) => ({ name: element.name, type: typeOf(element) }))
   }
 
+  get #elements(): SchemaElement[] {
+    const { schema } = this.metadata
+    const elements: SchemaElement[] = []
+    for (let at = 1; at < schema.length; at += sizeOf(schema, at)) elements.push(schema[at]!)
+    return elements
+  }
+
+  /** Rejects with a BatchError for bytes that are no values of the columns. */
   async table(names: readonly string[], rowStart: number, rowEnd: number): Promise<Table> {
     const rows = rowEnd - rowStart
     const here = new Set(this.columns.map(({ name }) => name))
-    const columns = new Map<string, unknown[]>(
-      names.map((name) => [name, new Array(here.has(name) ? rows : 0).fill(undefined)]),
-    )
-    const wanted = names.filter((name) => here.has(name))
-    if (rows > 0 && wanted.length > 0)
-      await parquetRead({
-        ...{ file: this.#buffer, metadata: this.metadata, compressors, columns: wanted, rowStart, rowEnd },
-        onChunk: ({ columnName, columnData, rowStart: first }) => {
-          const column = columns.get(columnName)!
-          const from = Math.max(0, rowStart - first)
-          const to = Math.min(columnData.length, rowEnd - first)
-          for (let i = from; i < to; i++) column[first + i - rowStart] = plain(columnData[i])
-        },
-      })
+    const columns = new Map<string, Column>()
+    for (const name of names)
+      columns.set(
+        name,
+        rows === 0 || !here.has(name)
+          ? constantColumn(undefined, rows)
+          : await this.#column(name, rowStart, rowEnd),
+      )
     return { rows, columns, broken: new Map() }
+  }
+
+  async #column(name: string, rowStart: number, rowEnd: number): Promise<Column> {
+    try {
+      const flat = this.#flat(name)
+      return flat ? flat.rows(rowStart, rowEnd) : await this.#anyColumn(name, rowStart, rowEnd)
+    } catch (error) {
+      throw permanent(`${this.path}: the column "${name}" cannot be read: ${(error as Error).message}`)
+    }
+  }
+
+  #flat(name: string): FlatColumn | undefined {
+    if (!this.#flats.has(name)) {
+      const element = this.#elements.find((one) => one.name === name)!
+      const isPlain = typeOf(element) !== 'json' && !isUnsigned(element)
+      this.#flats.set(name, isPlain ? FlatColumn.of(this.#file.fd, this.metadata, element) : undefined)
+    }
+    return this.#flats.get(name)
+  }
+
+  /** Of any type, encoding and nesting. */
+  async #anyColumn(name: string, rowStart: number, rowEnd: number): Promise<Column> {
+    const values = new Array<unknown>(rowEnd - rowStart).fill(undefined)
+    await parquetRead({
+      ...{ file: this.#buffer, metadata: this.metadata, compressors, columns: [name], rowStart, rowEnd },
+      onChunk: ({ columnData, rowStart: first }) => {
+        const from = Math.max(0, rowStart - first)
+        const to = Math.min(columnData.length, rowEnd - first)
+        for (let i = from; i < to; i++) values[first + i - rowStart] = plain(columnData[i])
+      },
+    })
+    return { kind: 'values', values }
   }
 
   async close(): Promise<void> {
@@ -114,6 +148,13 @@ function typeOf({ type, logical_type, converted_type, num_children }: SchemaElem
     default:
       return type === 'BYTE_ARRAY' && logical_type === undefined ? 'string' : 'json'
   }
+}
+
+function isUnsigned({ logical_type, converted_type }: SchemaElement): boolean {
+  return (
+    converted_type?.startsWith('UINT') === true ||
+    (logical_type?.type === 'INTEGER' && !logical_type.isSigned)
+  )
 }
 
 function bufferOf(file: FileHandle, byteLength: number): AsyncBuffer {

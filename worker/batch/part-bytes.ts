@@ -1,3 +1,4 @@
+import { reader } from './column.ts'
 import type { Format } from './input-files.ts'
 import type { OutputColumn } from './output-columns.ts'
 import { parquetBytes } from './parquet/parquet-bytes.ts'
@@ -17,9 +18,10 @@ export function partBytes(format: Format, columns: readonly OutputColumn[], rows
 
 function csvBytes(columns: readonly OutputColumn[], rows: number): Uint8Array {
   const lines = [columns.map(({ name }) => csvCell(name)).join(',')]
+  const cells = columns.map(({ column }) => reader(column))
   for (let row = 0; row < rows; row++) {
     let line = ''
-    for (let i = 0; i < columns.length; i++) line += (i === 0 ? '' : ',') + csvCell(columns[i]!.values[row])
+    for (let i = 0; i < cells.length; i++) line += (i === 0 ? '' : ',') + csvCell(cells[i]!(row))
     lines.push(line)
   }
   return Buffer.from(`${lines.join('\n')}\n`)
@@ -33,10 +35,11 @@ function csvCell(value: unknown): string {
 
 function jsonlBytes(columns: readonly OutputColumn[], rows: number): Uint8Array {
   const keys = columns.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
+  const cells = columns.map(({ column }) => reader(column))
   const lines: string[] = []
   for (let row = 0; row < rows; row++) {
     let line = ''
-    for (let i = 0; i < columns.length; i++) line += keys[i]! + jsonOf(columns[i]!.values[row])
+    for (let i = 0; i < cells.length; i++) line += keys[i]! + jsonOf(cells[i]!(row))
     lines.push(`${line}}\n`)
   }
   return Buffer.from(lines.join(''))

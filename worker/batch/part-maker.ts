@@ -5,6 +5,7 @@ import { compileRowWriter } from '../json-rows.ts'
 import { type Model, openModel } from '../model.ts'
 import { batchRowsMax } from '../signature.ts'
 import { permanent } from './batch-error.ts'
+import { reader } from './column.ts'
 import { writeDurably } from './durable-file.ts'
 import { outputColumns } from './output-columns.ts'
 import { ParquetFile } from './parquet-table.ts'
@@ -37,14 +38,10 @@ export class PartMaker {
       const model = await openModel({ modelsRoot, model: name, version, threading: 'inline' }, () => {})
       await checkGolden(model)
       const explainer = await explainerOf(explain, model)
-      const { manifest, engine, encode } = model
+      const { manifest, engine } = model
       const rowsPerRun = Math.min(ROWS_PER_RUN, batchRowsMax(engine.inputs))
       const attribute = explainer && ((record: Record<string, unknown>) => explainer.explain(record))
-      return new PartMaker(
-        settings,
-        model,
-        new Scorer({ manifest, engine, encode, rowsPerRun, explain: attribute }),
-      )
+      return new PartMaker(settings, model, new Scorer({ manifest, engine, rowsPerRun, explain: attribute }))
     } catch (error) {
       throw permanent((error as Error).message)
     }
@@ -129,9 +126,10 @@ async function checkGolden({ manifest, golden, engine, encode }: Model): Promise
 
 /** A rejected row with where it stood, everything that is wrong with it, and what came. */
 function rejectLine(part: Part, { columns }: Table, { row, problems }: Reject): string {
-  const raw = Object.fromEntries(
-    [...columns].flatMap(([name, values]) => (values[row] === undefined ? [] : [[name, shown(values[row])]])),
-  )
+  const raw = [...columns].flatMap(([name, column]) => {
+    const value = reader(column)(row)
+    return value === undefined ? [] : [[name, shown(value)]]
+  })
   return JSON.stringify({
     file: part.input.path,
     row_number: part.firstRow + row + 1,
@@ -140,7 +138,7 @@ function rejectLine(part: Part, { columns }: Table, { row, problems }: Reject): 
       type: problem.type,
       message: problem.msg,
     })),
-    raw,
+    raw: Object.fromEntries(raw),
   })
 }
 

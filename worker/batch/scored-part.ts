@@ -1,10 +1,11 @@
-import type { Encoder } from '@coalmine/contract/encode.ts'
 import { elementsPerRow, type Manifest, type Output } from '@coalmine/contract/manifest.ts'
 import type { Problem } from '@coalmine/contract/problem.ts'
 import { compileRecord, type RecordValidator } from '@coalmine/contract/record.ts'
-import type { TensorData } from '@coalmine/contract/tensor.ts'
+import type { EncodedTensor, TensorData } from '@coalmine/contract/tensor.ts'
 import type { Engine } from '../engine.ts'
 import type { Attribution } from '../explain/attribution.ts'
+import { picked, reader } from './column.ts'
+import { asInRecord, compileFieldColumn, type FieldColumn } from './field-column.ts'
 import type { Table } from './table.ts'
 
 type ModelRecord = Record<string, unknown>
@@ -20,9 +21,9 @@ export interface Reject {
 
 export interface ScoredPart {
   /** Rows of the table that have a prediction, ascending. */
-  readonly kept: readonly number[]
-  /** By output, whole rows of those that are kept, one after the other; there may be room behind them. */
-  readonly outputs: readonly ArrayLike<unknown>[]
+  readonly kept: Uint32Array
+  /** By output, whole rows of those that are kept, one after the other. */
+  readonly outputs: readonly TensorData[]
   /** One for each row that is kept, where they are asked for. */
   readonly attributions: readonly Attribution[] | undefined
   readonly rejects: readonly Reject[]
@@ -31,130 +32,190 @@ export interface ScoredPart {
 export interface ScorerSettings {
   readonly manifest: Pick<Manifest, 'inputs' | 'outputs'>
   readonly engine: Pick<Engine, 'run'>
-  readonly encode: Encoder
   readonly rowsPerRun: number
   readonly explain?: ((record: ModelRecord) => Promise<Attribution>) | undefined
 }
 
 /**
- * Scores tables with the validator, the encoder and the engine that a worker serves with: what a row gives here it gives
- * there, to the bit.
+ * Scores tables with the rules, the encoding and the engine that a worker serves with: what a row gives here it gives there,
+ * to the bit. Columns are looked at as a whole; only a row that is refused, or explained, becomes a record.
  */
 export class Scorer {
   readonly #settings: ScorerSettings
+  readonly #fields: readonly FieldColumn[]
   readonly #validate: RecordValidator
   readonly #elements: readonly number[]
 
   constructor(settings: ScorerSettings) {
+    const { inputs, outputs } = settings.manifest
     this.#settings = settings
-    this.#validate = compileRecord(settings.manifest.inputs)
-    this.#elements = settings.manifest.outputs.map(elementsPerRow)
+    this.#fields = inputs.map(compileFieldColumn)
+    this.#validate = compileRecord(inputs)
+    this.#elements = outputs.map(elementsPerRow)
   }
 
   async score(table: Table): Promise<ScoredPart> {
-    const { manifest, rowsPerRun } = this.#settings
+    const { manifest, rowsPerRun, explain } = this.#settings
+    const { valid, rejects } = this.#sorted(table)
+    const inputs = this.#fields.map((field) => {
+      const column = table.columns.get(field.name)!
+      return field.encode(valid.length === table.rows ? column : picked(column, valid))
+    })
     const part: Growing = {
-      kept: [],
-      outputs: manifest.outputs.map(({ type }, o) => room(type, table.rows * this.#elements[o]!)),
-      attributions: this.#settings.explain && [],
-      rejects: [],
+      rows: 0,
+      kept: new Uint32Array(valid.length),
+      outputs: manifest.outputs.map(({ type }, o) => room(type, valid.length * this.#elements[o]!)),
+      rejects,
     }
-    const fields = manifest.inputs.map(({ name }) => ({ name, column: table.columns.get(name)! }))
-    let rows: number[] = []
-    let records: ModelRecord[] = []
+    for (let from = 0; from < valid.length; from += rowsPerRun)
+      await this.#predict(inputs, valid.subarray(from, from + rowsPerRun), from, part)
+    const kept = part.kept.subarray(0, part.rows)
+    return {
+      kept,
+      outputs: part.outputs.map((data, o) => cut(data, 0, part.rows * this.#elements[o]!)),
+      attributions: explain && (await this.#explained(table, kept, explain)),
+      rejects: rejects.toSorted((a, b) => a.row - b.row),
+    }
+  }
+
+  /** Rows that can be encoded, and why the others cannot. */
+  #sorted(table: Table): { valid: Uint32Array; rejects: Reject[] } {
+    const refused = new Uint8Array(table.rows)
+    for (const row of table.broken.keys()) refused[row] = 1
+    for (const field of this.#fields) field.refuse(table.columns.get(field.name)!, refused)
+    const valid = new Uint32Array(table.rows)
+    const rejects: Reject[] = []
+    const recordOf = this.#records(table)
+    let count = 0
     for (let row = 0; row < table.rows; row++) {
-      const record = this.#record(table, fields, row, part.rejects)
-      if (record === undefined) continue
-      rows.push(row)
-      records.push(record)
-      if (records.length < rowsPerRun) continue
-      await this.#predict(rows, records, part)
-      rows = []
-      records = []
+      if (refused[row] === 0) {
+        valid[count++] = row
+        continue
+      }
+      const reason = table.broken.get(row)
+      const problems: Problem[] = []
+      if (reason === undefined) this.#validate(recordOf(row), [], problems)
+      rejects.push({ row, problems: reason === undefined ? problems : [{ type: 'unreadable', msg: reason }] })
     }
-    if (records.length > 0) await this.#predict(rows, records, part)
-    part.rejects.sort((a, b) => a.row - b.row)
-    return part
+    return { valid: valid.subarray(0, count), rejects }
   }
 
-  /** One that can be encoded; what cannot is rejected. */
-  #record(
-    { broken }: Table,
-    fields: readonly { name: string; column: ArrayLike<unknown> }[],
-    row: number,
-    rejects: Reject[],
-  ): ModelRecord | undefined {
-    const reason = broken.get(row)
-    if (reason !== undefined) {
-      rejects.push({ row, problems: [{ type: 'unreadable', msg: reason }] })
-      return undefined
+  #records(table: Table): (row: number) => ModelRecord {
+    const readers = this.#fields.map(({ name }) => ({ name, read: reader(table.columns.get(name)!) }))
+    return (row) => {
+      const record: ModelRecord = {}
+      for (const { name, read } of readers) {
+        const value = read(row)
+        if (value !== undefined) record[name] = asInRecord(value)
+      }
+      return record
     }
-    const record: ModelRecord = {}
-    for (const { name, column } of fields) {
-      const value = column[row]
-      // One too large for a number is too large for every contract; its problem says so.
-      if (value !== undefined) record[name] = typeof value === 'bigint' ? Number(value) : value
-    }
-    const problems: Problem[] = []
-    this.#validate(record, [], problems)
-    if (problems.length === 0) return record
-    rejects.push({ row, problems })
-    return undefined
   }
 
-  async #predict(rows: readonly number[], records: readonly ModelRecord[], part: Growing): Promise<void> {
-    const { explain } = this.#settings
-    for (const { at, count, data } of await this.#runs(records)) {
+  /** @param from where the rows stand in the inputs */
+  async #predict(
+    inputs: readonly EncodedTensor[],
+    rows: Uint32Array,
+    from: number,
+    part: Growing,
+  ): Promise<void> {
+    for (const { at, count, data } of await this.#runs(inputs, from, rows.length)) {
+      if (data?.every((values) => notFinite(values, 0, values.length) === undefined)) {
+        this.#keep(data, rows.subarray(at, at + count), 0, part)
+        continue
+      }
       for (let i = 0; i < count; i++) {
         const row = rows[at + i]!
-        const failed = data === undefined ? 'the model fails for it' : notFinite(data, this.#elements, i)
-        if (failed !== undefined) {
-          part.rejects.push({ row, problems: [{ type: 'model_error', msg: failed }] })
-          continue
-        }
-        const target = part.kept.length
-        part.kept.push(row)
-        for (let o = 0; o < data!.length; o++) {
-          const elements = this.#elements[o]!
-          const [from, to] = [data![o]!, part.outputs[o] as { [at: number]: unknown }]
-          for (let e = 0; e < elements; e++) to[target * elements + e] = from[i * elements + e]
-        }
-        if (explain) part.attributions!.push(await explain(records[at + i]!))
+        const failed = data === undefined ? 'the model fails for it' : this.#fault(data, i)
+        if (failed === undefined) this.#keep(data!, Uint32Array.of(row), i, part)
+        else part.rejects.push({ row, problems: [{ type: 'model_error', msg: failed }] })
       }
     }
   }
 
+  /** What is wrong with one row of outputs. */
+  #fault(data: readonly TensorData[], row: number): string | undefined {
+    for (const [o, elements] of this.#elements.entries()) {
+      const value = notFinite(data[o]!, row * elements, (row + 1) * elements)
+      if (value !== undefined) return `an output is ${value}`
+    }
+    return undefined
+  }
+
+  /** @param from where the rows stand in the data */
+  #keep(data: readonly TensorData[], rows: Uint32Array, from: number, part: Growing): void {
+    for (const [o, elements] of this.#elements.entries()) {
+      const some = cut(data[o]!, from * elements, (from + rows.length) * elements)
+      const target = part.outputs[o]!
+      const at = part.rows * elements
+      if (Array.isArray(target)) for (let i = 0; i < some.length; i++) target[at + i] = some[i] as string
+      else (target as Float32Array).set(some as Float32Array, at)
+    }
+    part.kept.set(rows, part.rows)
+    part.rows += rows.length
+  }
+
   /** All rows in one run; where the model fails each alone, so that only the guilty ones do. */
   async #runs(
-    records: readonly ModelRecord[],
+    inputs: readonly EncodedTensor[],
+    from: number,
+    rows: number,
   ): Promise<readonly { at: number; count: number; data: TensorData[] | undefined }[]> {
-    const whole = await this.#run(records)
-    if (whole !== undefined) return [{ at: 0, count: records.length, data: whole }]
+    const whole = await this.#run(inputs, from, rows)
+    if (whole !== undefined) return [{ at: 0, count: rows, data: whole }]
     const alone = []
-    for (const [at, record] of records.entries())
-      alone.push({ at, count: 1, data: records.length === 1 ? undefined : await this.#run([record]) })
+    for (let at = 0; at < rows; at++)
+      alone.push({ at, count: 1, data: rows === 1 ? undefined : await this.#run(inputs, from + at, 1) })
     return alone
   }
 
-  async #run(records: readonly ModelRecord[]): Promise<TensorData[] | undefined> {
-    const { engine, encode, manifest } = this.#settings
+  async #run(
+    inputs: readonly EncodedTensor[],
+    from: number,
+    rows: number,
+  ): Promise<TensorData[] | undefined> {
+    const { engine, manifest } = this.#settings
     try {
-      const data = await engine.run(encode(records))
-      const fits = data.every(
-        (values, o) => values.length === records.length * elementsPerRow(manifest.outputs[o]!),
-      )
+      const data = await engine.run(inputs.map((input) => someRows(input, from, rows)))
+      const fits = data.every((values, o) => values.length === rows * elementsPerRow(manifest.outputs[o]!))
       return fits ? data : undefined
     } catch {
       return undefined
     }
   }
+
+  async #explained(
+    table: Table,
+    kept: Uint32Array,
+    explain: (record: ModelRecord) => Promise<Attribution>,
+  ): Promise<Attribution[]> {
+    const recordOf = this.#records(table)
+    const attributions: Attribution[] = []
+    for (const row of kept) attributions.push(await explain(recordOf(row)))
+    return attributions
+  }
 }
 
 interface Growing {
-  readonly kept: number[]
+  /** That are kept by now. */
+  rows: number
+  readonly kept: Uint32Array
   readonly outputs: readonly TensorData[]
-  readonly attributions: Attribution[] | undefined
   readonly rejects: Reject[]
+}
+
+function someRows(input: EncodedTensor, from: number, rows: number): EncodedTensor {
+  const [all, ...rowShape] = input.shape as [number, ...number[]]
+  const perRow = all === 0 ? 0 : input.data.length / all
+  return {
+    ...input,
+    shape: [rows, ...rowShape],
+    data: cut(input.data, from * perRow, (from + rows) * perRow),
+  }
+}
+
+function cut(data: TensorData, from: number, to: number): TensorData {
+  return Array.isArray(data) ? data.slice(from, to) : data.subarray(from, to)
 }
 
 /** As ONNX Runtime gives it: an array of the same kind copies without making an object of each value. */
@@ -175,17 +236,9 @@ function room(type: Output['type'], length: number): TensorData {
   }
 }
 
-function notFinite(
-  data: readonly TensorData[],
-  elements: readonly number[],
-  row: number,
-): string | undefined {
-  for (let o = 0; o < data.length; o++) {
-    const values = data[o]!
-    if (!(values instanceof Float32Array || values instanceof Float64Array)) continue
-    for (let e = row * elements[o]!; e < (row + 1) * elements[o]!; e++) {
-      if (!Number.isFinite(values[e])) return `an output is ${values[e]}`
-    }
-  }
+/** The first of some values that is none to give anybody. */
+function notFinite(values: TensorData, from: number, to: number): number | undefined {
+  if (!(values instanceof Float32Array || values instanceof Float64Array)) return undefined
+  for (let i = from; i < to; i++) if (!Number.isFinite(values[i])) return values[i]
   return undefined
 }

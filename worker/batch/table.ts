@@ -1,14 +1,15 @@
 import type { Field, Manifest } from '@coalmine/contract/manifest.ts'
 import { suggestion } from '@coalmine/contract/spelling.ts'
 import { permanent } from './batch-error.ts'
+import type { Column } from './column.ts'
 
 /** What a column of the output is, in the words of the manifest; `json` is text that holds anything. */
 export type ColumnType = Field['type'] | 'json'
 
-/** Rows of one part as they were read, column by column. A value that is missing is null or undefined. */
+/** Rows of one part as they were read. Every column that was asked for is there, if need be with nothing in it. */
 export interface Table {
   readonly rows: number
-  readonly columns: ReadonlyMap<string, ArrayLike<unknown>>
+  readonly columns: ReadonlyMap<string, Column>
   /** By row: why it could not be read at all. */
   readonly broken: ReadonlyMap<number, string>
 }

@@ -1,6 +1,7 @@
 import type { Field } from '@coalmine/contract/manifest.ts'
 import { parse } from 'csv-parse/sync'
 import { permanent } from './batch-error.ts'
+import type { Column } from './column.ts'
 import { COMMA } from './delimiter.ts'
 import type { Passed, Table } from './table.ts'
 
@@ -40,25 +41,20 @@ export function csvTable(
       broken.set(row, `expected ${header.length} fields as in the header, got ${record.length}`)
     else if (!isUtf8 && record.some(isForeign)) broken.set(row, NOT_UTF8)
   }
-  const columns = new Map<string, unknown[]>()
+  const columns = new Map<string, Column>()
   for (const { name } of passed) {
     const at = header.indexOf(name)
-    columns.set(
-      name,
-      records.map((record) => record[at]),
-    )
+    columns.set(name, { kind: 'values', values: records.map((record) => record[at]) })
   }
   for (const { name, type, nullable } of inputs) {
     const at = header.indexOf(name)
     const read = CSV_VALUES[type]
-    columns.set(
-      name,
-      records.map((record) => {
-        const cell = record[at]
-        if (cell === undefined || (cell === '' && (nullable === true || type !== 'string'))) return null
-        return read(cell)
-      }),
-    )
+    const values = records.map((record) => {
+      const cell = record[at]
+      if (cell === undefined || (cell === '' && (nullable === true || type !== 'string'))) return null
+      return read(cell)
+    })
+    columns.set(name, { kind: 'values', values })
   }
   return { rows: records.length, columns, broken }
 }
@@ -101,12 +97,12 @@ export function jsonlTable(bytes: Buffer, { inputs, passed }: Wanted): Table {
     }
     return {}
   })
-  const columns = new Map<string, unknown[]>()
+  const columns = new Map<string, Column>()
   for (const { name } of [...passed, ...inputs])
-    columns.set(
-      name,
-      records.map((record) => (Object.hasOwn(record, name) ? record[name] : undefined)),
-    )
+    columns.set(name, {
+      kind: 'values',
+      values: records.map((record) => (Object.hasOwn(record, name) ? record[name] : undefined)),
+    })
   return { rows: records.length, columns, broken }
 }
 

@@ -1,8 +1,10 @@
 import { constants, zstdCompressSync } from 'node:zlib'
+import { type Column, listed, picked, rowsOf } from '../column.ts'
 import type { OutputColumn } from '../output-columns.ts'
 import type { ColumnType } from '../table.ts'
-import { bitPacked, plainTexts, repeated } from './encodings.ts'
-import { plainNumbers, textOf } from './plain-values.ts'
+import { bitPacked, numberedTexts, plainTexts, repeated } from './encodings.ts'
+import { plainNumbers } from './plain-values.ts'
+import { dictionaryOf, type TextDictionary, textsOf } from './text-dictionary.ts'
 import { ThriftStruct } from './thrift.ts'
 
 /* Numbers of the format (parquet.thrift). */
@@ -20,8 +22,6 @@ const [DATA_PAGE, DICTIONARY_PAGE] = [0, 2]
 const ZSTD = 6
 const [OPTIONAL, UTF8] = [1, 0]
 
-/** Texts with more different values than this, or than one for two, lie one after the other. */
-const DICTIONARY_MAX = 4_096
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 /** The bytes of one column, and what the footer says of them. */
@@ -41,16 +41,16 @@ export function schemaElement({ name, type }: OutputColumn): ThriftStruct {
 }
 
 /** All values in one page, behind one with the different texts where texts repeat. */
-export function columnChunk({ name, type, values }: OutputColumn): ColumnChunk {
-  const { levels, defined } = definedOf(values)
-  const texts = isText(type) ? textsOf(defined) : undefined
-  const dictionary = texts && dictionaryOf(texts)
+export function columnChunk({ name, type, column }: OutputColumn): ColumnChunk {
+  const rows = rowsOf(column)
+  const { levels, defined } = definedOf(column)
+  const dictionary = isText(type) ? dictionaryOf(defined) : undefined
   const encoding = dictionary ? RLE_DICTIONARY : PLAIN
   const encoded = dictionary
     ? indexesOf(dictionary)
-    : [texts ? plainTexts(texts) : plainNumbers(name, type, defined)]
+    : [isText(type) ? plainTextsOf(defined) : plainNumbers(name, type, listed(defined))]
   const data = page(DATA_PAGE, [...levels, ...encoded], (header) =>
-    header.struct(5, new ThriftStruct().i32(1, values.length).i32(2, encoding).i32(3, RLE).i32(4, RLE)),
+    header.struct(5, new ThriftStruct().i32(1, rows).i32(2, encoding).i32(3, RLE).i32(4, RLE)),
   )
   const before =
     dictionary &&
@@ -69,7 +69,7 @@ export function columnChunk({ name, type, values }: OutputColumn): ColumnChunk {
         .i32s(2, [PLAIN, RLE, ...(dictionary ? [RLE_DICTIONARY] : [])])
         .texts(3, [name])
         .i32(4, ZSTD)
-        .i64(5, values.length)
+        .i64(5, rows)
         .i64(6, uncompressedBytes)
         .i64(7, bytes)
         .i64(9, offset + (before?.bytes ?? 0))
@@ -95,26 +95,40 @@ function page(type: number, parts: readonly Uint8Array[], describe: (header: Thr
   }
 }
 
-/** The values that are there, and the levels that say which these are. */
-function definedOf(values: ArrayLike<unknown>): { levels: Uint8Array[]; defined: ArrayLike<unknown> } {
-  if (ArrayBuffer.isView(values)) return { levels: sized(repeated(1, values.length, 1)), defined: values }
-  const isThere = new Uint8Array(values.length)
+/** The rows that have a value, and the levels that say which these are. */
+function definedOf(column: Column): { levels: Uint8Array[]; defined: Column } {
+  const rows = rowsOf(column)
+  const isThere = thereIn(column)
+  if (isThere === undefined) return { levels: sized(repeated(1, rows, 1)), defined: column }
+  const places = new Uint32Array(rows)
   let count = 0
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] === null || values[i] === undefined) continue
-    isThere[i] = 1
-    count++
+  for (let row = 0; row < rows; row++) if (isThere[row] === 1) places[count++] = row
+  const defined = picked(column, places.subarray(0, count))
+  return {
+    levels: sized(bitPacked(isThere, 1)),
+    defined: defined.kind === 'numbers' ? { ...defined, isThere: undefined } : defined,
   }
-  if (count === values.length) return { levels: sized(repeated(1, count, 1)), defined: values }
-  const defined = new Array<unknown>(count)
-  for (let i = 0, to = 0; i < values.length; i++) if (isThere[i] === 1) defined[to++] = values[i]
-  return { levels: sized(bitPacked(isThere, 1)), defined }
 }
 
-function textsOf(values: ArrayLike<unknown>): string[] {
-  const texts = new Array<string>(values.length)
-  for (let i = 0; i < values.length; i++) texts[i] = textOf(values[i])
-  return texts
+/** 1 for a row that has a value; undefined where all do. */
+function thereIn(column: Column): Uint8Array | undefined {
+  if (column.kind === 'numbers') return column.isThere
+  if (column.kind === 'numbered') return undefined
+  const isThere = thereAmong(column.kind === 'values' ? column.values : column.words)
+  if (isThere === undefined || column.kind === 'values') return isThere
+  const ofRows = new Uint8Array(column.places.length)
+  for (let row = 0; row < ofRows.length; row++) ofRows[row] = isThere[column.places[row]!]!
+  return ofRows.includes(0) ? ofRows : undefined
+}
+
+function thereAmong(values: ArrayLike<unknown>): Uint8Array | undefined {
+  const isThere = new Uint8Array(values.length)
+  for (let i = 0; i < values.length; i++) if (values[i] !== null && values[i] !== undefined) isThere[i] = 1
+  return isThere.includes(0) ? isThere : undefined
+}
+
+function plainTextsOf(column: Column): Uint8Array {
+  return column.kind === 'numbered' ? numberedTexts(column.prefix, column.ends) : plainTexts(textsOf(column))
 }
 
 function sized(levels: Uint8Array): Uint8Array[] {
@@ -123,36 +137,8 @@ function sized(levels: Uint8Array): Uint8Array[] {
   return [length, levels]
 }
 
-interface Dictionary {
-  readonly texts: readonly string[]
-  /** By value, where its text stands. */
-  readonly indexes: Uint16Array
-}
-
-/** Undefined where too few texts repeat. */
-function dictionaryOf(texts: readonly string[]): Dictionary | undefined {
-  if (texts.length === 0) return undefined
-  const most = Math.min(DICTIONARY_MAX, texts.length / 2)
-  const places = new Map<string, number>()
-  const indexes = new Uint16Array(texts.length)
-  let [last, lastPlace] = ['', -1]
-  for (let i = 0; i < texts.length; i++) {
-    const text = texts[i]!
-    if (text !== last || lastPlace < 0) {
-      last = text
-      lastPlace = places.get(text) ?? places.size
-      if (lastPlace === places.size) {
-        if (places.size + 1 > most) return undefined
-        places.set(text, lastPlace)
-      }
-    }
-    indexes[i] = lastPlace
-  }
-  return { texts: [...places.keys()], indexes }
-}
-
 /** Behind their width in bits. */
-function indexesOf({ texts, indexes }: Dictionary): Uint8Array[] {
+function indexesOf({ texts, indexes }: TextDictionary): Uint8Array[] {
   const width = Math.ceil(Math.log2(texts.length))
   return [Uint8Array.of(width), width === 0 ? repeated(0, indexes.length, 0) : bitPacked(indexes, width)]
 }

@@ -45,6 +45,37 @@ export function plainTexts(values: readonly string[]): Uint8Array {
   return bytes.subarray(0, at)
 }
 
+/** Of most digits that a whole number has. */
+const DIGITS_MAX = 16
+
+/** The same text before each number, as `plainTexts` has them. */
+export function numberedTexts(prefix: string, ends: ArrayLike<number>): Uint8Array {
+  const start = Buffer.from(prefix)
+  const bytes = Buffer.allocUnsafe(ends.length * (4 + start.length + DIGITS_MAX))
+  let at = 0
+  for (let i = 0; i < ends.length; i++) {
+    const from = at + 4
+    for (let b = 0; b < start.length; b++) bytes[from + b] = start[b]!
+    const end = writeDigits(bytes, from + start.length, ends[i]!)
+    bytes.writeUInt32LE(end - from, at)
+    at = end
+  }
+  return bytes.subarray(0, at)
+}
+
+/** @returns where they end */
+function writeDigits(bytes: Buffer, from: number, number: number): number {
+  let end = from + 1
+  for (let power = 10; power <= number; power *= 10) end++
+  let rest = number
+  for (let at = end - 1; at >= from; at--) {
+    const tens = Math.floor(rest / 10)
+    bytes[at] = 0x30 + rest - 10 * tens
+    rest = tens
+  }
+  return end
+}
+
 /** Short texts are mostly ASCII, for which a call into the engine costs more than its work. */
 function writeText(bytes: Buffer, from: number, value: string): number {
   for (let i = 0; i < value.length; i++) {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { type ParquetType, parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { describe, expect, test } from 'vitest'
+import { reader } from '../column.ts'
 import type { OutputColumn } from '../output-columns.ts'
 import type { ColumnType } from '../table.ts'
 import { parquetBytes } from './parquet-bytes.ts'
@@ -12,9 +13,14 @@ const fileOf = (columns: readonly OutputColumn[], rows: number): ArrayBuffer => 
 }
 const read = (columns: readonly OutputColumn[], rows: number) =>
   parquetReadObjects({ file: fileOf(columns, rows), compressors })
+const columnOf = (name: string, type: ColumnType, values: ArrayLike<unknown>): OutputColumn => ({
+  name,
+  type,
+  column: { kind: 'values', values },
+})
 /** A column as another program reads it. */
 const readBack = async (type: ColumnType, values: ArrayLike<unknown>) =>
-  (await read([{ name: 'a', type, values }], values.length)).map(({ a }) => a ?? null)
+  (await read([columnOf('a', type, values)], values.length)).map(({ a }) => a ?? null)
 
 const NUMBERS: Partial<Record<ColumnType, fc.Arbitrary<unknown>>> = {
   bool: fc.boolean(),
@@ -85,26 +91,18 @@ describe('what is written is what another program reads', () => {
 })
 
 test('many columns, in their order; the same columns give the same bytes', async () => {
-  const columns = Array.from(
-    { length: 40 },
-    (_, i): OutputColumn => ({
-      name: `column ${i}`,
-      type: i % 2 ? 'string' : 'int32',
-      values: [i % 2 ? `${i}` : i, null],
-    }),
+  const columns = Array.from({ length: 40 }, (_, i) =>
+    columnOf(`column ${i}`, i % 2 ? 'string' : 'int32', [i % 2 ? `${i}` : i, null]),
   )
   expect(await read(columns, 2)).toEqual([
-    Object.fromEntries(columns.map(({ name, values }) => [name, values[0]])),
+    Object.fromEntries(columns.map(({ name, column }) => [name, reader(column)(0)])),
     Object.fromEntries(columns.map(({ name }) => [name, null])),
   ])
   expect(Buffer.from(parquetBytes(columns, 2))).toEqual(Buffer.from(parquetBytes(columns, 2)))
 })
 
 test('no rows: a file with the columns of the others', async () => {
-  const columns: OutputColumn[] = [
-    { name: 'id', type: 'int64', values: [] },
-    { name: 'word', type: 'string', values: [] },
-  ]
+  const columns = [columnOf('id', 'int64', []), columnOf('word', 'string', [])]
   const { schema, num_rows } = parquetMetadata(fileOf(columns, 0))
   expect(Number(num_rows)).toBe(0)
   const types: (readonly [string, ParquetType | undefined, string | undefined])[] = schema
@@ -125,7 +123,7 @@ test.each<[ColumnType, unknown, string]>([
   ['int64', 2n ** 63n, 'expected a 64-bit integer, got 9223372036854775808'],
   ['float64', '1', 'expected a number, got "1"'],
 ])('%s that is none is refused: %s', (type, value, expected) => {
-  expect(() => parquetBytes([{ name: 'id', type, values: [value] }], 1)).toThrow(
+  expect(() => parquetBytes([columnOf('id', type, [value])], 1)).toThrow(
     `the column "id", which is passed on: ${expected}`,
   )
 })

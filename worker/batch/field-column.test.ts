@@ -52,9 +52,9 @@ function arbitraryColumn(field: Field): fc.Arbitrary<Column> {
 test('a column of any kind: refused is what a record is refused for, and the tensor is that of the records', () => {
   const cases = arbitraryField
     .map((field): Field => ({ name: 'field', ...field }))
-    .chain((field) => fc.tuple(fc.constant(field), arbitraryColumn(field)))
+    .chain((field) => fc.tuple(fc.constant(field), arbitraryColumn(field), fc.nat(9), fc.nat(9)))
   fc.assert(
-    fc.property(cases, ([field, column]) => {
+    fc.property(cases, ([field, column, first, some]) => {
       const [validate, encode] = [compileRecord([field]), compileEncoder([field])]
       const read = reader(column)
       const records = Array.from({ length: rowsOf(column) }, (_, row) => {
@@ -71,8 +71,11 @@ test('a column of any kind: refused is what a record is refused for, and the ten
       own.refuse(column, refused)
       expect(Array.from(refused, (mark) => mark === 0)).toEqual(isValid)
       const valid = Uint32Array.from(records.keys()).filter((row) => isValid[row])
-      const tensor = own.encode(picked(column, valid))
-      expect(tensor).toEqual(encode(records.filter((_, row) => isValid[row]))[0])
+      const tensorOf = own.encode(picked(column, valid))
+      const kept = records.filter((_, row) => isValid[row])
+      expect(tensorOf(0, kept.length)).toEqual(encode(kept)[0])
+      const [from, to] = [Math.min(first, kept.length), Math.min(first + some, kept.length)]
+      expect(tensorOf(from, to)).toEqual(encode(kept.slice(from, to))[0])
     }),
     { numRuns: 500 },
   )

@@ -2,25 +2,23 @@ import { compileEncoder, writeInt64 } from '@coalmine/contract/encode.ts'
 import { compileField } from '@coalmine/contract/field.ts'
 import { elementsPerRow, type Field } from '@coalmine/contract/manifest.ts'
 import type { EncodedTensor, TensorData } from '@coalmine/contract/tensor.ts'
-import {
-  type Column,
-  doublesOf,
-  gathered,
-  listed,
-  type Numbers,
-  rowsOf,
-  selected,
-  valuesOf,
-} from './column.ts'
+import { type Column, doublesOf, gathered, listed, type Numbers, valuesOf } from './column.ts'
+import { atPlaces, cut } from './tensor-data.ts'
 
 /** One field of the contract for a whole column: the rules and the encoding of a record, without the records. */
 export interface FieldColumn {
   readonly name: string
   /** Marks the rows whose value the field does not accept. */
   refuse(column: Column, refused: Uint8Array): void
-  /** The tensor of a column of which no row is refused. */
-  encode(column: Column): EncodedTensor
+  /** A column of which no row is refused. */
+  encode(column: Column): ColumnInput
 }
+
+/** Gives the tensor of consecutive rows. */
+export type ColumnInput = (from: number, to: number) => EncodedTensor
+
+/** Values of consecutive rows. */
+type Cut = (from: number, to: number) => TensorData
 
 export function compileFieldColumn(field: Field): FieldColumn {
   const { name, type } = field
@@ -28,30 +26,29 @@ export function compileFieldColumn(field: Field): FieldColumn {
   const encodeRecords = compileEncoder([field])
   const { shape, datatype } = encodeRecords([])[0]!
   const rowShape = shape.slice(1)
+  const elements = elementsPerRow(field)
 
   const accepts = (value: unknown): boolean =>
     value === undefined ? field.nullable === true : rules.accepts(asInRecord(value))
   const encodeValues = (values: readonly unknown[]): TensorData =>
     encodeRecords(values.map((value) => (value === undefined ? {} : { [name]: asInRecord(value) })))[0]!.data
 
-  function encoded(column: Column): TensorData {
-    const fast =
-      elementsPerRow(field) > 1
-        ? undefined
-        : column.kind === 'numbers'
-          ? encodeNumbers(type, column.numbers, column.isThere)
-          : column.kind === 'words'
-            ? encodeWords(column.words, column.places)
-            : undefined
-    return fast ?? encodeValues(valuesOf(column))
+  function encoded(column: Column): Cut {
+    if (elements === 1 && column.kind === 'words') return encodeWords(column.words, column.places)
+    const numbers =
+      elements === 1 && column.kind === 'numbers'
+        ? encodeNumbers(type, column.numbers, column.isThere)
+        : undefined
+    const data = numbers ?? encodeValues(valuesOf(column))
+    return (from, to) => cut(data, from * elements, to * elements)
   }
 
-  function encodeWords(words: readonly unknown[], places: Uint32Array): TensorData {
+  function encodeWords(words: readonly unknown[], places: Uint32Array): Cut {
     const [known, moved] = [[] as unknown[], new Uint32Array(words.length)]
     for (const [place, word] of words.entries()) if (accepts(word)) moved[place] = known.push(word) - 1
     const data = encodeValues(known)
     const at = gathered(moved, places)
-    return Array.isArray(data) ? selected(data, at) : gathered(data as Numbers, at)
+    return (from, to) => atPlaces(data, at.subarray(from, to))
   }
 
   return {
@@ -79,11 +76,14 @@ export function compileFieldColumn(field: Field): FieldColumn {
         }
       }
     },
-    encode: (column) => ({
-      ...{ name, type, datatype },
-      shape: [rowsOf(column), ...rowShape],
-      data: encoded(column),
-    }),
+    encode(column) {
+      const dataOf = encoded(column)
+      return (from, to) => ({
+        ...{ name, type, datatype },
+        shape: [to - from, ...rowShape],
+        data: dataOf(from, to),
+      })
+    },
   }
 }
 

@@ -77,10 +77,17 @@ export function outputColumns(
       column: {
         kind: 'numbered',
         prefix: `${facts.job}-${file}-`,
-        ends: Float64Array.from(kept, (row) => firstRow + row + 1),
+        ends: rowNumbers(kept, firstRow),
       },
     },
   ]
+}
+
+/** In the file, from 1. */
+function rowNumbers(rows: Uint32Array, firstRow: number): Float64Array {
+  const numbers = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) numbers[i] = firstRow + rows[i]! + 1
+  return numbers
 }
 
 /** Of what a record must be like: versions with the same one take the same records. */
@@ -132,7 +139,8 @@ function largest(values: ArrayLike<number>, first: number, elements: number): nu
 function scoreColumn({ score, outputs: declared }: Manifest, outputs: ScoredPart['outputs']): OutputColumn[] {
   if (score === undefined) return []
   const at = declared.findIndex(({ name }) => name === score.output)
-  const { type, column } = flatColumns(declared[at]!, outputs[at]!)[score.index ?? 0]!
+  const { type } = declared[at]!
+  const column = elementColumn(outputs[at]!, elementsPerRow(declared[at]!), score.index ?? 0)
   const isFloat = type === 'float32' || type === 'float64'
   // Of whole numbers too it is a float.
   const floats = isFloat ? column : { kind: 'values' as const, values: valuesOf(column).map(Number) }
@@ -152,6 +160,8 @@ function flatColumns({ name, type, shape }: Output, values: TensorData): OutputC
 const TRUTHS = [false, true]
 
 function elementColumn(values: TensorData, elements: number, element: number): Column {
+  if (elements === 1 && ArrayBuffer.isView(values) && !(values instanceof Uint8Array))
+    return { kind: 'numbers', numbers: values as Numbers, isThere: undefined }
   const at = new Uint32Array(values.length / elements)
   for (let row = 0; row < at.length; row++) at[row] = row * elements + element
   if (Array.isArray(values)) return { kind: 'values', values: selected(values, at) }

@@ -16,7 +16,7 @@ class PartThread {
     this.#thread = new Worker(new URL('./batch-thread.ts', import.meta.url), {
       workerData: settings,
       // Collected early: left alone, each thread would let garbage grow as if it had the machine to itself.
-      resourceLimits: { maxYoungGenerationSizeMb: 56, maxOldGenerationSizeMb: 512 },
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 },
     })
     this.#thread.on('message', (message: FromBatchThread) => {
       const settle = this.#settle

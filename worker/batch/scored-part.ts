@@ -1,12 +1,14 @@
-import { elementsPerRow, type Manifest, type Output } from '@coalmine/contract/manifest.ts'
+import { elementsPerRow, type Manifest } from '@coalmine/contract/manifest.ts'
 import type { Problem } from '@coalmine/contract/problem.ts'
 import { compileRecord, type RecordValidator } from '@coalmine/contract/record.ts'
-import type { EncodedTensor, TensorData } from '@coalmine/contract/tensor.ts'
+import type { TensorData } from '@coalmine/contract/tensor.ts'
 import type { Engine } from '../engine.ts'
 import type { Attribution } from '../explain/attribution.ts'
-import { picked, reader } from './column.ts'
-import { asInRecord, compileFieldColumn, type FieldColumn } from './field-column.ts'
+import { gathered, picked, reader } from './column.ts'
+import { asInRecord, type ColumnInput, compileFieldColumn, type FieldColumn } from './field-column.ts'
+import { alikeTogether, ranked } from './row-order.ts'
 import type { Table } from './table.ts'
+import { atPlaces, cut, room, valuePlaces } from './tensor-data.ts'
 
 type ModelRecord = Record<string, unknown>
 
@@ -57,22 +59,22 @@ export class Scorer {
   async score(table: Table): Promise<ScoredPart> {
     const { manifest, rowsPerRun, explain } = this.#settings
     const { valid, rejects } = this.#sorted(table)
-    const inputs = this.#fields.map((field) => {
-      const column = table.columns.get(field.name)!
-      return field.encode(valid.length === table.rows ? column : picked(column, valid))
-    })
+    const columns = this.#fields.map(({ name }) => table.columns.get(name)!)
+    const order = alikeTogether(columns, valid)
+    const inputs = this.#fields.map((field, f) => field.encode(picked(columns[f]!, order)))
     const part: Growing = {
       rows: 0,
       kept: new Uint32Array(valid.length),
       outputs: manifest.outputs.map(({ type }, o) => room(type, valid.length * this.#elements[o]!)),
       rejects,
     }
-    for (let from = 0; from < valid.length; from += rowsPerRun)
-      await this.#predict(inputs, valid.subarray(from, from + rowsPerRun), from, part)
-    const kept = part.kept.subarray(0, part.rows)
+    for (let from = 0; from < order.length; from += rowsPerRun)
+      await this.#predict(inputs, order.subarray(from, from + rowsPerRun), from, part)
+    const places = ranked(part.kept.subarray(0, part.rows), table.rows)
+    const kept = gathered(part.kept, places)
     return {
       kept,
-      outputs: part.outputs.map((data, o) => cut(data, 0, part.rows * this.#elements[o]!)),
+      outputs: part.outputs.map((data, o) => atPlaces(data, valuePlaces(places, this.#elements[o]!))),
       attributions: explain && (await this.#explained(table, kept, explain)),
       rejects: rejects.toSorted((a, b) => a.row - b.row),
     }
@@ -114,7 +116,7 @@ export class Scorer {
 
   /** @param from where the rows stand in the inputs */
   async #predict(
-    inputs: readonly EncodedTensor[],
+    inputs: readonly ColumnInput[],
     rows: Uint32Array,
     from: number,
     part: Growing,
@@ -157,7 +159,7 @@ export class Scorer {
 
   /** All rows in one run; where the model fails each alone, so that only the guilty ones do. */
   async #runs(
-    inputs: readonly EncodedTensor[],
+    inputs: readonly ColumnInput[],
     from: number,
     rows: number,
   ): Promise<readonly { at: number; count: number; data: TensorData[] | undefined }[]> {
@@ -169,14 +171,10 @@ export class Scorer {
     return alone
   }
 
-  async #run(
-    inputs: readonly EncodedTensor[],
-    from: number,
-    rows: number,
-  ): Promise<TensorData[] | undefined> {
+  async #run(inputs: readonly ColumnInput[], from: number, rows: number): Promise<TensorData[] | undefined> {
     const { engine, manifest } = this.#settings
     try {
-      const data = await engine.run(inputs.map((input) => someRows(input, from, rows)))
+      const data = await engine.run(inputs.map((input) => input(from, from + rows)))
       const fits = data.every((values, o) => values.length === rows * elementsPerRow(manifest.outputs[o]!))
       return fits ? data : undefined
     } catch {
@@ -197,43 +195,11 @@ export class Scorer {
 }
 
 interface Growing {
-  /** That are kept by now. */
+  /** That are kept by now, in the order in which they were scored. */
   rows: number
   readonly kept: Uint32Array
   readonly outputs: readonly TensorData[]
   readonly rejects: Reject[]
-}
-
-function someRows(input: EncodedTensor, from: number, rows: number): EncodedTensor {
-  const [all, ...rowShape] = input.shape as [number, ...number[]]
-  const perRow = all === 0 ? 0 : input.data.length / all
-  return {
-    ...input,
-    shape: [rows, ...rowShape],
-    data: cut(input.data, from * perRow, (from + rows) * perRow),
-  }
-}
-
-function cut(data: TensorData, from: number, to: number): TensorData {
-  return Array.isArray(data) ? data.slice(from, to) : data.subarray(from, to)
-}
-
-/** As ONNX Runtime gives it: an array of the same kind copies without making an object of each value. */
-function room(type: Output['type'], length: number): TensorData {
-  switch (type) {
-    case 'int64':
-      return new BigInt64Array(length)
-    case 'int32':
-      return new Int32Array(length)
-    case 'float32':
-      return new Float32Array(length)
-    case 'float64':
-      return new Float64Array(length)
-    case 'bool':
-      return new Uint8Array(length)
-    case 'string':
-      return new Array<string>(length)
-  }
 }
 
 /** The first of some values that is none to give anybody. */

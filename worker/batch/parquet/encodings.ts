@@ -48,32 +48,46 @@ export function plainTexts(values: readonly string[]): Uint8Array {
 /** Of most digits that a whole number has. */
 const DIGITS_MAX = 16
 
-/** The same text before each number, as `plainTexts` has them. */
+/** The same text before each whole number, as `plainTexts` has them. */
 export function numberedTexts(prefix: string, ends: ArrayLike<number>): Uint8Array {
   const start = Buffer.from(prefix)
   const bytes = Buffer.allocUnsafe(ends.length * (4 + start.length + DIGITS_MAX))
-  let at = 0
-  for (let i = 0; i < ends.length; i++) {
-    const from = at + 4
-    for (let b = 0; b < start.length; b++) bytes[from + b] = start[b]!
-    const end = writeDigits(bytes, from + start.length, ends[i]!)
-    bytes.writeUInt32LE(end - from, at)
-    at = end
+  let [at, row] = [0, 0]
+  while (row < ends.length) {
+    // Neighbours mostly have as many digits: all of them at once, but for the digits.
+    const first = row
+    const digits = digitsOf(ends[row]!)
+    const [least, beyond] = [digits === 1 ? 0 : 10 ** (digits - 1), 10 ** digits]
+    while (row < ends.length && ends[row]! >= least && ends[row]! < beyond) row++
+    const size = 4 + start.length + digits
+    bytes.writeUInt32LE(size - 4, at)
+    start.copy(bytes, at + 4)
+    bytes.subarray(at + size, at + (row - first) * size).fill(bytes.subarray(at, at + size))
+    for (let i = first; i < row; i++) {
+      at += size
+      writeDigits(bytes, at, ends[i]!, digits)
+    }
   }
   return bytes.subarray(0, at)
 }
 
-/** @returns where they end */
-function writeDigits(bytes: Buffer, from: number, number: number): number {
-  let end = from + 1
-  for (let power = 10; power <= number; power *= 10) end++
-  let rest = number
-  for (let at = end - 1; at >= from; at--) {
-    const tens = Math.floor(rest / 10)
-    bytes[at] = 0x30 + rest - 10 * tens
+/** @param end behind the last digit */
+function writeDigits(bytes: Buffer, end: number, number: number, digits: number): void {
+  // Halves of nine digits, as division is several times as fast of what fits in 32 bits.
+  const low = number % 1e9
+  let rest = low | 0
+  for (let d = 1; d <= digits; d++) {
+    if (d === 10) rest = ((number - low) / 1e9) | 0
+    const tens = (rest / 10) | 0
+    bytes[end - d] = 0x30 + rest - 10 * tens
     rest = tens
   }
-  return end
+}
+
+function digitsOf(number: number): number {
+  let digits = 1
+  for (let power = 10; power <= number; power *= 10) digits++
+  return digits
 }
 
 /** Short texts are mostly ASCII, for which a call into the engine costs more than its work. */

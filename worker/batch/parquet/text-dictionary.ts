@@ -29,6 +29,8 @@ function mostOf(rows: number): number {
 
 function wordsInUse(words: readonly unknown[], places: Uint32Array): TextDictionary | undefined {
   const most = mostOf(places.length)
+  if (words.length === 1 && most >= 1)
+    return { texts: [textOf(words[0])], indexes: new Uint16Array(places.length) }
   const moved = new Int32Array(words.length).fill(-1)
   const texts: string[] = []
   const indexes = new Uint16Array(places.length)

@@ -7,6 +7,7 @@ import { decisions } from './decisions.ts'
 import { drift } from './drift.ts'
 import { evidence } from './evidence.ts'
 import { explain } from './explain.ts'
+import { explaining } from './explaining.ts'
 import { failures } from './failures.ts'
 import { feedback } from './feedback.ts'
 import { flags } from './flags.ts'
@@ -58,6 +59,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   evidence,
   batch,
   explain,
+  explaining,
   mirror,
   recording,
   drift,

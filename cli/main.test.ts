@@ -21,7 +21,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'coalmine-cli-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function coalmine(args: string, env: Record<string, string> = {}) {
+function coalmine(args: string, env: NodeJS.ProcessEnv = {}) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['cli/main.ts', ...args.split(' ').filter(Boolean)],
@@ -33,6 +33,11 @@ function coalmine(args: string, env: Record<string, string> = {}) {
   )
   return { status, stdout, stderr }
 }
+
+test('what was compiled is kept beside the code, and not where others may write', () => {
+  expect(coalmine('--help', { NODE_COMPILE_CACHE: undefined }).status).toBe(0)
+  expect(readdirSync(join(ROOT, 'node_modules/.cache/coalmine'))).not.toEqual([])
+})
 
 describe('help', () => {
   test('teaches: what there is, where the gateway is looked for, exit codes, a first canary', () => {

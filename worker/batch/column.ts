@@ -117,10 +117,9 @@ export function valuesOf(column: Column): unknown[] {
   return values
 }
 
-/** The same, where it lies there as it is: an int64 then is a bigint, and of null nothing is said. */
+/** The same, not copied where they lie there as they are. */
 export function listed(column: Column): ArrayLike<unknown> {
-  if (column.kind === 'values') return column.values
-  return column.kind === 'numbers' && column.isThere === undefined ? column.numbers : valuesOf(column)
+  return column.kind === 'values' ? column.values : valuesOf(column)
 }
 
 function joinedNumbers(columns: readonly Column[]): Column | undefined {
@@ -205,7 +204,7 @@ export function doublesOf(numbers: Numbers): Int32Array | Float32Array | Float64
   return doubles
 }
 
-export function isAlike(a: Numbers, b: Numbers): boolean {
+function isAlike(a: Numbers, b: Numbers): boolean {
   return a.constructor === b.constructor
 }
 

@@ -142,6 +142,54 @@ test.each([
   await file.close()
 })
 
+/** Each place of these bytes. */
+function placesOf(bytes: Uint8Array, wanted: readonly number[]): number[] {
+  return [...bytes.keys()].filter((at) => wanted.every((byte, i) => bytes[at + i] === byte))
+}
+
+test('a number of rows that is not true is an error, or makes no difference: no row is made up, and none is lost', async () => {
+  const values = Array.from({ length: ROWS }, (_, i) => i % 7)
+  const bytes = own('int32', values)
+  // 400 and 401 as zigzag varints.
+  const places = placesOf(bytes, [0xa0, 0x06])
+  expect(places.length).toBeGreaterThanOrEqual(3)
+  let errors = 0
+  for (const place of places) {
+    const damaged = Uint8Array.from(bytes)
+    damaged[place] = 0xa2
+    try {
+      const file = await opened(damaged)
+      try {
+        const { columns } = await file.table(['a'], 0, file.rows)
+        expect(valuesOf(columns.get('a')!)).toEqual(values)
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      expect((error as Error).message).toContain(join(folder, 'in.parquet'))
+      errors++
+    }
+  }
+  // In the page, in its row group and in the file; that of the column is not used.
+  expect(errors).toBe(3)
+})
+
+test('an index beyond its dictionary is an error', async () => {
+  const data = Array.from({ length: ROWS }, (_, i) => `word ${i % 5}`)
+  const bytes = new Uint8Array(
+    parquetWriteBuffer({ columnData: [{ name: 'a', data, type: 'STRING' }], codec: 'UNCOMPRESSED' }),
+  )
+  // Indexes of three bits: 0, 1, 2, 3, 4, 0, 1, 2, in the order of their bits.
+  const [place] = placesOf(bytes, [0x88, 0x46, 0x44])
+  expect(place).toBeDefined()
+  bytes[place!] = 0xff
+  const file = await opened(bytes)
+  await expect(file.table(['a'], 0, ROWS)).rejects.toThrow(
+    '"a" cannot be read: expected numbers below 5, got 7',
+  )
+  await file.close()
+})
+
 test('a page that is damaged ends with the file and the column, for good', async () => {
   const bytes = own(
     'string',

@@ -10,6 +10,7 @@ import { permanent } from './batch-error.ts'
 import { type Column, constantColumn } from './column.ts'
 import { compressors } from './parquet/compressors.ts'
 import { FlatColumn } from './parquet/flat-column.ts'
+import { instants } from './parquet/instants.ts'
 import type { Passed, Table } from './table.ts'
 
 /** Bytes of one file that its reader keeps: neighbours among the parts lie in the same row group. */
@@ -36,7 +37,9 @@ export class ParquetFile {
     const file = await open(path)
     try {
       const buffer = bufferOf(file, (await file.stat()).size)
-      return new ParquetFile(path, file, buffer, await parquetMetadataAsync(buffer))
+      const metadata = await parquetMetadataAsync(buffer)
+      checkGroups(metadata, buffer.byteLength)
+      return new ParquetFile(path, file, buffer, metadata)
     } catch (error) {
       await file.close()
       throw permanent(`${path}: not a Parquet file: ${(error as Error).message}`)
@@ -95,14 +98,19 @@ export class ParquetFile {
   /** Of any type, encoding and nesting. */
   async #anyColumn(name: string, rowStart: number, rowEnd: number): Promise<Column> {
     const values = new Array<unknown>(rowEnd - rowStart).fill(undefined)
+    let found = 0
     await parquetRead({
       ...{ file: this.#buffer, metadata: this.metadata, compressors, columns: [name], rowStart, rowEnd },
+      parsers: instants,
       onChunk: ({ columnData, rowStart: first }) => {
         const from = Math.max(0, rowStart - first)
         const to = Math.min(columnData.length, rowEnd - first)
         for (let i = from; i < to; i++) values[first + i - rowStart] = plain(columnData[i])
+        found += Math.max(0, to - from)
       },
     })
+    if (found !== values.length)
+      throw new Error(`expected the rows ${rowStart} to ${rowEnd}, found ${found} of them`)
     return { kind: 'values', values }
   }
 
@@ -120,6 +128,26 @@ function plain(value: unknown): unknown {
   return typeof value === 'number' && Number.isNaN(value) ? null : value
 }
 
+/** What is read later lies in the file, and is as many rows as the file says. */
+function checkGroups({ num_rows, row_groups }: FileMetaData, bytes: number): void {
+  let rows = 0n
+  for (const [g, group] of row_groups.entries()) {
+    rows += group.num_rows
+    if (group.num_rows < 0n) throw new Error(`row group ${g + 1} has ${group.num_rows} rows`)
+    for (const { meta_data: meta, file_path } of group.columns) {
+      if (file_path) throw new Error(`row group ${g + 1} lies in another file`)
+      if (meta === undefined) continue
+      const from = Number(meta.dictionary_page_offset || meta.data_page_offset)
+      const end = from + Number(meta.total_compressed_size)
+      if (!(from >= 0 && from <= end && end <= bytes))
+        throw new Error(
+          `"${meta.path_in_schema.join('.')}" of row group ${g + 1} ends at ${end} of ${bytes} bytes`,
+        )
+    }
+  }
+  if (rows !== num_rows) throw new Error(`it has ${num_rows} rows, and ${rows} in its row groups`)
+}
+
 /** How many elements of the schema a column takes, with those inside it. */
 function sizeOf(schema: readonly SchemaElement[], at: number): number {
   let size = 1
@@ -134,11 +162,15 @@ function typeOf({ type, logical_type, converted_type, num_children }: SchemaElem
   const isInteger = logical_type === undefined || logical_type.type === 'INTEGER'
   if (converted_type?.startsWith('TIME') || converted_type === 'DATE' || converted_type === 'DECIMAL')
     return 'json'
+  const isUnsigned32 =
+    converted_type === 'UINT_32' ||
+    (logical_type?.type === 'INTEGER' && !logical_type.isSigned && logical_type.bitWidth === 32)
   switch (type) {
     case 'BOOLEAN':
       return 'bool'
     case 'INT32':
-      return isInteger ? 'int32' : 'json'
+      if (!isInteger) return 'json'
+      return isUnsigned32 ? 'int64' : 'int32'
     case 'INT64':
       return isInteger ? 'int64' : 'json'
     case 'FLOAT':
@@ -162,22 +194,30 @@ function bufferOf(file: FileHandle, byteLength: number): AsyncBuffer {
   let bytes = 0
   return {
     byteLength,
-    async slice(start, end = byteLength) {
-      const key = `${start} ${end}`
-      const known = kept.get(key)
-      if (known !== undefined) return known
-      const buffer = new ArrayBuffer(end - start)
-      await file.read(new Uint8Array(buffer), 0, end - start, start)
-      if (buffer.byteLength > KEPT_BYTES_MAX) return buffer
-      kept.set(key, buffer)
-      bytes += buffer.byteLength
-      // The oldest goes first: parts go through a file from its beginning to its end.
-      for (const [oldest, { byteLength }] of kept) {
-        if (bytes <= KEPT_BYTES_MAX) break
-        kept.delete(oldest)
-        bytes -= byteLength
-      }
-      return buffer
+    slice(start, end = byteLength) {
+      const slice = read(start, end)
+      // Several are asked for at once and awaited in turn: when one has failed nobody awaits the others.
+      slice.catch(() => {})
+      return slice
     },
+  }
+
+  async function read(start: number, end: number): Promise<ArrayBuffer> {
+    const key = `${start} ${end}`
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const buffer = new ArrayBuffer(end - start)
+    const { bytesRead } = await file.read(new Uint8Array(buffer), 0, end - start, start)
+    if (bytesRead < end - start) throw new Error(`the file ends at byte ${start + bytesRead}`)
+    if (buffer.byteLength > KEPT_BYTES_MAX) return buffer
+    kept.set(key, buffer)
+    bytes += buffer.byteLength
+    // The oldest goes first: parts go through a file from its beginning to its end.
+    for (const [oldest, { byteLength }] of kept) {
+      if (bytes <= KEPT_BYTES_MAX) break
+      kept.delete(oldest)
+      bytes -= byteLength
+    }
+    return buffer
   }
 }

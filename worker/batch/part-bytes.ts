@@ -2,7 +2,7 @@ import { reader } from './column.ts'
 import type { Format } from './input-files.ts'
 import type { OutputColumn } from './output-columns.ts'
 import { parquetBytes } from './parquet/parquet-bytes.ts'
-import { jsonOf } from './parquet/plain-values.ts'
+import { jsonOf, textOf } from './parquet/plain-values.ts'
 
 /** The bytes of a part's file. The same columns give the same bytes. */
 export function partBytes(format: Format, columns: readonly OutputColumn[], rows: number): Uint8Array {
@@ -29,7 +29,7 @@ function csvBytes(columns: readonly OutputColumn[], rows: number): Uint8Array {
 
 function csvCell(value: unknown): string {
   if (value === null || value === undefined) return ''
-  const text = typeof value === 'object' ? JSON.stringify(value) : `${value}`
+  const text = typeof value === 'object' ? textOf(value) : `${value}`
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 

@@ -8,6 +8,7 @@ import { permanent } from './batch-error.ts'
 import { reader } from './column.ts'
 import { writeDurably } from './durable-file.ts'
 import { outputColumns } from './output-columns.ts'
+import { jsonOf } from './parquet/plain-values.ts'
 import { ParquetFile } from './parquet-table.ts'
 import { type ExplainChoice, FOLDERS, type Part, type PartDone, type PartSettings } from './part.ts'
 import { partBytes } from './part-bytes.ts'
@@ -130,7 +131,7 @@ function rejectLine(part: Part, { columns }: Table, { row, problems }: Reject): 
     const value = reader(column)(row)
     return value === undefined ? [] : [[name, shown(value)]]
   })
-  return JSON.stringify({
+  return jsonOf({
     file: part.input.path,
     row_number: part.firstRow + row + 1,
     problems: problems.map((problem) => ({
@@ -142,6 +143,7 @@ function rejectLine(part: Part, { columns }: Table, { row, problems }: Reject): 
   })
 }
 
+/** Readers of JSON would round it. */
 function shown(value: unknown): unknown {
   return typeof value === 'bigint' ? `${value}` : value
 }

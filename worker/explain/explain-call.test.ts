@@ -67,14 +67,19 @@ describe.each(adapters)('%s', (_, send) => {
   })
 })
 
-test.runIf(process.platform === 'linux')('who explains later has the lowest priority, alone', async () => {
-  const [, send] = adapters[0]!
-  const own = getPriority()
-  const taken = await send(EXPLAIN, later(one))
-  await fetched(send, taken.headers.get('location')!)
-  expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_LOW)
-  expect(getPriority()).toBe(own)
-})
+test.runIf(process.platform === 'linux')(
+  'who explains stands behind predictions, and last of all who explains later',
+  async () => {
+    const [, send] = adapters[0]!
+    const own = getPriority()
+    await (await send(EXPLAIN, post({ instances: [one] }))).text()
+    expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_BELOW_NORMAL)
+    const taken = await send(EXPLAIN, later(one))
+    await fetched(send, taken.headers.get('location')!)
+    expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_LOW)
+    expect(getPriority()).toBe(own)
+  },
+)
 
 /** Undefined of a thread that has ended. */
 function nicenessOf(thread: string): number | undefined {

@@ -4,10 +4,13 @@ import { answerQuestions } from '../asked-thread.ts'
 import { type ModelRecord, openExplainer, openInterventional } from './explainer.ts'
 import type { ThreadSettings } from './thread-explainer.ts'
 
+const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
+
 await answerQuestions(async () => {
   const { mode, ...settings } = workerData as ThreadSettings
-  // Linux has a priority for each thread: this one gets the time that predictions leave. Elsewhere it would be all the process's.
-  if (mode !== undefined && process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
+  // Linux has a priority for each thread: beside predictions on a busy core, one that somebody waits for gets a tenth of it,
+  // another what is left. Elsewhere it would be all the process's.
+  if (process.platform === 'linux') setPriority(mode === undefined ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
   const explainer = await (mode === undefined ? openExplainer(settings) : openInterventional(settings))
   return {
     opened: explainer.explanation,

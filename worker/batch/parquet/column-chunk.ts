@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync } from 'node:zlib'
-import { type Column, listed, picked, rowsOf } from '../column.ts'
+import { type Column, picked, rowsOf } from '../column.ts'
 import type { OutputColumn } from '../output-columns.ts'
 import type { ColumnType } from '../table.ts'
 import { bitPacked, numberedTexts, plainTexts, repeated } from './encodings.ts'
@@ -48,7 +48,7 @@ export function columnChunk({ name, type, column }: OutputColumn): ColumnChunk {
   const encoding = dictionary ? RLE_DICTIONARY : PLAIN
   const encoded = dictionary
     ? indexesOf(dictionary)
-    : [isText(type) ? plainTextsOf(defined) : plainNumbers(name, type, listed(defined))]
+    : [isText(type) ? plainTextsOf(defined) : plainNumbers(name, type, defined)]
   const data = page(DATA_PAGE, [...levels, ...encoded], (header) =>
     header.struct(5, new ThriftStruct().i32(1, rows).i32(2, encoding).i32(3, RLE).i32(4, RLE)),
   )

@@ -7,5 +7,8 @@ export const compressors: Compressors = {
   ...javaScript,
   BROTLI: (bytes) => brotliDecompressSync(bytes),
   GZIP: (bytes) => gunzipSync(bytes),
+  // Arrow packs an empty dictionary into a byte that this reader takes for the beginning of something.
+  LZ4: (bytes, length) => (length === 0 ? new Uint8Array() : javaScript.LZ4!(bytes, length)),
+  LZ4_RAW: (bytes, length) => (length === 0 ? new Uint8Array() : javaScript.LZ4_RAW!(bytes, length)),
   ZSTD: (bytes) => zstdDecompressSync(bytes),
 }

@@ -57,8 +57,7 @@ export class FlatColumn {
     for (const group of row_groups) {
       const found = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === element.name)
       const meta = found?.meta_data
-      if (meta === undefined || found!.file_path || found!.crypto_metadata || !isDecodable(meta))
-        return undefined
+      if (meta === undefined || found!.crypto_metadata || !isDecodable(meta)) return undefined
       const from = Number(meta.dictionary_page_offset || meta.data_page_offset)
       const rows = Number(group.num_rows)
       chunks.push({
@@ -84,7 +83,10 @@ export class FlatColumn {
         row = last
       }
     }
-    return joined(parts)
+    const column = joined(parts)
+    if (rowsOf(column) !== to - from)
+      throw new Error(`expected the rows ${from} to ${to}, found ${rowsOf(column)} of them`)
+    return column
   }
 
   #pageWith(chunk: Chunk, row: number): { firstRow: number; column: Column } {
@@ -98,7 +100,11 @@ export class FlatColumn {
       const { header, body } = next
       if (header.type === 'DICTIONARY_PAGE') place.dictionary = dictionaryOfPage(chunk, header, body())
       const firstRow = place.row
-      place.row += rowsOfPage(header)
+      const rows = rowsOfPage(header)
+      if (rows < 0 || firstRow + rows > chunk.firstRow + chunk.rows)
+        throw new Error(`a page of ${rows} rows behind ${firstRow - chunk.firstRow} of ${chunk.rows}`)
+      place.row += rows
+      // A dictionary has no rows.
       if (row >= place.row) continue
       place.page = { firstRow, column: columnOfPage(chunk, header, body(), place.dictionary) }
       return place.page

@@ -29,13 +29,16 @@ export type Dictionary = Numbers | readonly unknown[]
 
 const TRUTHS = [false, true]
 
+/** Of the chunk; a dictionary has none. */
 export function rowsOfPage({ data_page_header: v1, data_page_header_v2: v2 }: PageHeader): number {
   return v1?.num_values ?? v2?.num_values ?? 0
 }
 
 export function dictionaryOfPage(chunk: FlatChunk, header: PageHeader, body: Uint8Array): Dictionary {
   const bytes = decompressPage(body, header.uncompressed_page_size, chunk.codec, chunk.compressors)
-  const { num_values } = header.dictionary_page_header!
+  if (header.dictionary_page_header === undefined)
+    throw new Error('a dictionary that does not say its length')
+  const { num_values } = header.dictionary_page_header
   if (chunk.type !== 'BYTE_ARRAY') return plainNumbers(chunk.type, bytes, num_values)
   // Null has a place behind them.
   return [...plainTexts(bytes, num_values), null]
@@ -54,10 +57,16 @@ export function columnOfPage(
   const count = isThere ? onesIn(isThere) : rows
   if (encoding.endsWith('_DICTIONARY')) {
     if (dictionary === undefined) throw new Error('a page without its dictionary')
-    const indexes = indexesOf(values, count)
-    return Array.isArray(dictionary)
-      ? { kind: 'words', words: dictionary, places: spread(indexes, isThere, dictionary.length - 1) }
-      : numberColumn(gathered(dictionary as Numbers, spread(indexes, isThere, 0)), isThere)
+    if (Array.isArray(dictionary)) {
+      const missing = dictionary.length - 1
+      const indexes = indexesOf(values, count, missing)
+      return { kind: 'words', words: dictionary, places: spread(indexes, isThere, missing) }
+    }
+    const numbers = dictionary as Numbers
+    return numberColumn(
+      gathered(numbers, spread(indexesOf(values, count, numbers.length), isThere, 0)),
+      isThere,
+    )
   }
   if (chunk.type === 'BOOLEAN') {
     const truths = encoding === 'RLE' ? hybrid(values, 1, count) : plainTruths(values, count)
@@ -116,15 +125,24 @@ function bytesOf({ view, offset }: DataReader): Buffer {
 function hybrid(values: DataReader, width: number, count: number, length?: number): Uint8Array {
   const numbers = new Uint8Array(count)
   readRleBitPackedHybrid(values, width, numbers, length)
-  return numbers
+  return below(2 ** width, numbers)
 }
 
-function indexesOf(values: DataReader, count: number): Uint32Array {
+/** @param words how many the dictionary has */
+function indexesOf(values: DataReader, count: number, words: number): Uint32Array {
   const indexes = new Uint32Array(count)
+  if (count === 0) return indexes
   const width = values.view.getUint8(values.offset++)
-  if (width > 0 && count > 0)
-    readRleBitPackedHybrid(values, width, indexes, values.view.byteLength - values.offset)
-  return indexes
+  if (width > 32) throw new Error(`indexes of ${width} bits`)
+  if (width > 0) readRleBitPackedHybrid(values, width, indexes, values.view.byteLength - values.offset)
+  return below(words, indexes)
+}
+
+/** @throws an Error where one of them is not */
+function below<N extends Uint8Array | Uint32Array>(limit: number, numbers: N): N {
+  for (let i = 0; i < numbers.length; i++)
+    if (numbers[i]! >= limit) throw new Error(`expected numbers below ${limit}, got ${numbers[i]}`)
+  return numbers
 }
 
 /** Each where its row is; `absent` for a row without a value. */

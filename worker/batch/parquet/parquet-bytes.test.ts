@@ -52,6 +52,34 @@ describe('what is written is what another program reads', () => {
   )
 
   test.each([
+    ['int64', Int32Array.of(1, -2), [1n, -2n]],
+    ['int64', Float64Array.of(1, 2 ** 50), [1n, 2n ** 50n]],
+    ['int32', BigInt64Array.of(1n, -2n), [1, -2]],
+    ['float32', BigInt64Array.of(1n, -2n), [1, -2]],
+    ['float64', BigInt64Array.of(1n, -2n), [1, -2]],
+    ['float64', Float32Array.of(0.5), [0.5]],
+    ['string', BigInt64Array.of(1n, 2n ** 62n), ['1', `${2n ** 62n}`]],
+    ['json', { list: [1n, 2n ** 62n], bytes: Uint8Array.of(1, 2) }, [{ list: [1, 2 ** 62], bytes: 'AQI=' }]],
+  ] as const)('%s, of which another file has numbers of another type', async (type, came, expected) => {
+    const column: OutputColumn['column'] = ArrayBuffer.isView(came)
+      ? { kind: 'numbers', numbers: came, isThere: undefined }
+      : { kind: 'values', values: [came] }
+    const texts = (await read([{ name: 'a', type, column }], expected.length)).map(({ a }) => a)
+    expect(type === 'json' ? texts.map((text) => JSON.parse(text)) : texts).toEqual(expected)
+  })
+
+  test.each([
+    ['int32', BigInt64Array.of(1n, 2n ** 40n), 'a 32-bit integer, got 1099511627776'],
+    ['int64', Float64Array.of(1, 0.5), 'an integer, got 0.5'],
+    ['float64', BigInt64Array.of(2n ** 62n + 1n), `a number, got ${2n ** 62n + 1n}`],
+  ] as const)('%s: a number that it has not ends with the column', (type, numbers, message) => {
+    const column = { kind: 'numbers', numbers, isThere: undefined } as const
+    expect(() => parquetBytes([{ name: 'a', type, column }], numbers.length)).toThrow(
+      `the column "a", which is passed on: expected ${message}`,
+    )
+  })
+
+  test.each([
     ['int64', BigInt64Array.of(1n, -2n, 2n ** 62n)],
     ['int32', Int32Array.of(1, -2)],
     ['float32', Float32Array.of(0.5, -0)],

@@ -1,9 +1,23 @@
 import { type BatchError, permanent } from '../batch-error.ts'
+import { type Column, listed } from '../column.ts'
 import type { ColumnType } from '../table.ts'
 import { plainBooleans } from './encodings.ts'
 
-/** Numbers and truth values one after the other. Throws a BatchError for a value of another type. */
-export function plainNumbers(name: string, type: ColumnType, values: ArrayLike<unknown>): Uint8Array {
+const ARRAYS = {
+  int32: Int32Array,
+  int64: BigInt64Array,
+  float32: Float32Array,
+  float64: Float64Array,
+} as const
+
+/**
+ * Numbers and truth values one after the other, of a column in which every row has a value. Another file of the job may have them
+ * as another type: throws a BatchError for a value that is none of this one.
+ */
+export function plainNumbers(name: string, type: ColumnType, column: Column): Uint8Array {
+  if (column.kind === 'numbers' && column.numbers.constructor === ARRAYS[type as keyof typeof ARRAYS])
+    return bytesOf(column.numbers)
+  const values = listed(column)
   switch (type) {
     case 'bool': {
       for (let i = 0; i < values.length; i++)
@@ -11,17 +25,13 @@ export function plainNumbers(name: string, type: ColumnType, values: ArrayLike<u
       return plainBooleans(values)
     }
     case 'float32':
-      return values instanceof Float32Array
-        ? bytesOf(values)
-        : floats(name, values, new Float32Array(values.length))
+      return floats(name, values, new Float32Array(values.length))
     case 'float64':
-      return values instanceof Float64Array
-        ? bytesOf(values)
-        : floats(name, values, new Float64Array(values.length))
+      return floats(name, values, new Float64Array(values.length))
     case 'int32':
-      return values instanceof Int32Array ? bytesOf(values) : int32s(name, values)
+      return int32s(name, values)
     default:
-      return values instanceof BigInt64Array ? bytesOf(values) : int64s(name, values)
+      return int64s(name, values)
   }
 }
 
@@ -29,11 +39,25 @@ export function plainNumbers(name: string, type: ColumnType, values: ArrayLike<u
 export function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return base64(value)
   return jsonOf(value)
 }
 
+/** With every digit of whole numbers, and bytes in base64. */
 export function jsonOf(value: unknown): string {
-  return typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? 'null')
+  return JSON.stringify(value, told) ?? 'null'
+}
+
+/** Newer than the types of the language. */
+const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown }
+
+function told(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return rawJSON(`${value}`)
+  return value instanceof Uint8Array ? base64(value) : value
+}
+
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength).toString('base64')
 }
 
 function misfit(name: string, expected: string, value: unknown): BatchError {
@@ -52,8 +76,8 @@ function floats(name: string, values: ArrayLike<unknown>, room: Float32Array | F
 function int32s(name: string, values: ArrayLike<unknown>): Uint8Array {
   const room = new Int32Array(values.length)
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number
-    if ((value | 0) !== value) throw misfit(name, 'a 32-bit integer', value)
+    const value = values[i]
+    if (typeof value !== 'number' || (value | 0) !== value) throw misfit(name, 'a 32-bit integer', value)
     room[i] = value
   }
   return bytesOf(room)

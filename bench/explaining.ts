@@ -148,7 +148,7 @@ function report(modes: readonly Mode[], taken: Map<Mode, Taken[]>, rounds: numbe
       neighbourNote(modes.map((mode) => taken.get(mode)!)),
     ],
     rows: [
-      judged('predictions a second: beside explanations / alone', ratio(beside), '>=', 0.9),
+      judged('predictions a second: beside explanations / alone', ratio(beside), '>=', 0.97),
       judged('predictions a second: beside interventional ones / alone', ratio(later), '>=', 0.97),
     ],
     information: [],

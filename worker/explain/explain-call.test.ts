@@ -68,15 +68,20 @@ describe.each(adapters)('%s', (_, send) => {
 })
 
 test.runIf(process.platform === 'linux')(
-  'who explains stands behind predictions, and last of all who explains later',
+  'who explains, at once or later, stands behind predictions',
   async () => {
     const [, send] = adapters[0]!
     const own = getPriority()
+    const lowest = () =>
+      readdirSync('/proc/self/task')
+        .map(nicenessOf)
+        .filter((niceness) => niceness === constants.priority.PRIORITY_LOW)
     await (await send(EXPLAIN, post({ instances: [one] }))).text()
-    expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_BELOW_NORMAL)
+    const ofThoseAtOnce = lowest().length
+    expect(ofThoseAtOnce).toBeGreaterThan(0)
     const taken = await send(EXPLAIN, later(one))
     await fetched(send, taken.headers.get('location')!)
-    expect(readdirSync('/proc/self/task').map(nicenessOf)).toContain(constants.priority.PRIORITY_LOW)
+    expect(lowest().length).toBeGreaterThan(0)
     expect(getPriority()).toBe(own)
   },
 )

@@ -4,14 +4,12 @@ import { answerQuestions } from '../asked-thread.ts'
 import { type ModelRecord, openExplainer, openInterventional } from './explainer.ts'
 import type { ThreadSettings } from './thread-explainer.ts'
 
-const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
-
 await answerQuestions(async () => {
   const { mode, ...settings } = workerData as ThreadSettings
-  // Linux has a priority for each thread: beside predictions on a busy core, one that somebody waits for gets a tenth of it,
-  // another what is left. Elsewhere it would be all the process's.
-  if (process.platform === 'linux') setPriority(mode === undefined ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
   const explainer = await (mode === undefined ? openExplainer(settings) : openInterventional(settings))
+  // Linux has a priority for each thread: this one gets the time that predictions leave, once it is open, for which a worker may
+  // wait before it is ready. Elsewhere it would be all the process's.
+  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
   return {
     opened: explainer.explanation,
     async answer(records: readonly ModelRecord[]) {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { CommandError } from './exit-code.ts'
 import type { LoggedRequest } from './prediction-log.ts'
 import { readTruths, withTruths } from './truths.ts'
 
@@ -89,4 +90,13 @@ test('a truth that is no class is refused, with what would be', async () => {
     'truth: expected an index from 0 to 1 or one of stay, churn, found "gone"',
   )
   expect(() => withTruths([request()], read, [])).toThrow('or --labels, which names the classes')
+})
+
+test.each([
+  ['other separators', 'prediction_id;truth\na;1\n', /a\.csv: expected columns separated by commas/],
+  ['a quote that nothing closes', 'prediction_id,truth\na,1\nb,"2\n', /a\.csv: row 2 opens a quote/],
+])('CSV with %s is refused with its name', async (_, text, message) => {
+  const failed = readTruths([put('a.csv', text)])
+  await expect(failed).rejects.toThrow(message)
+  await expect(failed).rejects.toBeInstanceOf(CommandError)
 })

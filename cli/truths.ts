@@ -3,6 +3,7 @@ import { type FeedbackItem, parseFeedback } from '@coalmine/contract/feedback.ts
 import { brierLoss, clippedLogLoss } from '@coalmine/contract/loss.ts'
 import { ContractError } from '@coalmine/contract/problem.ts'
 import type { KnownTruth } from '@coalmine/core/rollout/replayed-traffic.ts'
+import { BatchError } from '@coalmine/worker/batch/batch-error.ts'
 import { CommandError } from './exit-code.ts'
 import { fileFault } from './file-fault.ts'
 import type { LoggedRequest } from './prediction-log.ts'
@@ -27,13 +28,19 @@ export async function readTruths(files: readonly string[]): Promise<ReadTruths> 
     const bytes = await readFile(file).catch((error: Error) => {
       throw fileFault(file, error)
     })
-    for (const { text, line } of file.endsWith('.csv') ? await ofCsv(file, bytes) : linesOf(bytes)) {
+    const lines = file.endsWith('.csv') ? await ofCsv(file, bytes).catch(asCommandError) : linesOf(bytes)
+    for (const { text, line } of lines) {
       const item = itemOf(text, `${file}:${line}`)
       if (truths.has(item.predictionId)) repeated++
       else truths.set(item.predictionId, item)
     }
   }
   return { truths, repeated }
+}
+
+/** What readers of batch files say of one. */
+function asCommandError(error: Error): never {
+  throw error instanceof BatchError ? new CommandError(error.message) : error
 }
 
 interface Line {
@@ -65,7 +72,7 @@ async function ofCsv(file: string, bytes: Buffer): Promise<Line[]> {
   const passed = header.map((name) => ({ name, type: 'string' as const }))
   const { rows, columns, broken } = csvTable(
     bytes.subarray(end),
-    { header, delimiter: ',' },
+    { path: file, firstRow: 0, header, delimiter: ',' },
     { inputs: [], passed },
   )
   const cells = new Map([...columns].map(([name, column]) => [name, reader(column)]))

@@ -234,6 +234,16 @@ describe('a row that breaks the contract', () => {
     expect(rejects().map(({ row_number }) => row_number)).toEqual([2, 3])
   })
 
+  test('a quote that nothing closes ends the job for good, with the file and the row', async () => {
+    const lines = csv(rowsOf(25)).split('\n')
+    lines[15] = `c14,"${lines[15]}`
+    const failed = run([put('in.csv', lines.join('\n'))])
+    await expect(failed).rejects.toMatchObject({
+      message: expect.stringMatching(/in\.csv: row 15 opens a quote that nothing closes$/),
+      permanent: true,
+    })
+  })
+
   test('too many of them fail the job, and what was scored stays', async () => {
     const input = put('in.jsonl', jsonl([...rowsOf(8), {}, {}]))
     await expect(run([input], { maxErrorRate: 0.1 })).rejects.toThrow(

@@ -88,8 +88,9 @@ export class PartMaker {
     const { inputs } = this.#model.manifest
     if (text !== undefined) {
       const bytes = Buffer.from(text.bytes.buffer, text.bytes.byteOffset, text.bytes.byteLength)
+      const { header } = text
       return input.format === 'csv'
-        ? csvTable(bytes, { header: text.header, delimiter: input.delimiter }, { inputs, passed })
+        ? csvTable(bytes, { ...input, firstRow, header }, { inputs, passed })
         : jsonlTable(bytes, { inputs, passed })
     }
     if (this.#file?.path !== input.path) {

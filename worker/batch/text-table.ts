@@ -1,5 +1,5 @@
 import type { Field } from '@coalmine/contract/manifest.ts'
-import { parse } from 'csv-parse/sync'
+import { CsvError, parse } from 'csv-parse/sync'
 import { permanent } from './batch-error.ts'
 import type { Column } from './column.ts'
 import { COMMA } from './delimiter.ts'
@@ -28,13 +28,20 @@ function shown(delimiter: string): string {
   return delimiter === COMMA ? 'commas' : delimiter === '\t' ? 'tabs' : delimiter
 }
 
-export function csvTable(
-  bytes: Buffer,
-  { header, delimiter }: { readonly header: readonly string[]; readonly delimiter: string },
-  { inputs, passed }: Wanted,
-): Table {
+/** Where rows of CSV come from, and how they are told apart. */
+export interface CsvSource {
+  readonly path: string
+  /** In the file, from 0, without the header. */
+  readonly firstRow: number
+  readonly header: readonly string[]
+  readonly delimiter: string
+}
+
+/** Throws a BatchError for what no rows can be told from. */
+export function csvTable(bytes: Buffer, source: CsvSource, { inputs, passed }: Wanted): Table {
+  const { header } = source
   const { text, isUtf8 } = textOf(bytes)
-  const records = parse(text, { ...CSV, delimiter }) as string[][]
+  const records = recordsOf(text, source)
   const broken = new Map<number, string>()
   for (const [row, record] of records.entries()) {
     if (record.length !== header.length)
@@ -57,6 +64,20 @@ export function csvTable(
     columns.set(name, { kind: 'values', values })
   }
   return { rows: records.length, columns, broken }
+}
+
+function recordsOf(text: string, { path, firstRow, delimiter }: CsvSource): string[][] {
+  try {
+    return parse(text, { ...CSV, delimiter }) as string[][]
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    const row = firstRow + (error.records as number) + 1
+    throw permanent(
+      error.code === 'CSV_QUOTE_NOT_CLOSED'
+        ? `${path}: row ${row} opens a quote that nothing closes`
+        : `${path}: row ${row} cannot be read: ${error.message}`,
+    )
+  }
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/

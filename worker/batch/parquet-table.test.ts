@@ -120,6 +120,24 @@ test.each(Object.keys(WRITTEN) as Written[])('%s: pages of the first version', a
 })
 
 test.each([
+  ['DATE', 'INT32', [0, 18_321, null, 0], ['1970-01-01', '2020-02-29', null, '1970-01-01']],
+  ['TIMESTAMP_MILLIS', 'INT64', [1n, null], ['1970-01-01T00:00:00.001Z', null]],
+  ['TIMESTAMP_MICROS', 'INT64', [-1n, 5n], ['1969-12-31T23:59:59.999999Z', '1970-01-01T00:00:00.000005Z']],
+] as const)('%s, whoever decodes it', async (converted_type, type, data, texts) => {
+  for (const encoding of ['PLAIN', 'DELTA_BINARY_PACKED'] as const) {
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 'a', type, converted_type, repetition_type: 'OPTIONAL' as const },
+    ]
+    const columnData = [{ name: 'a', data: data.map((value) => value ?? undefined), encoding }]
+    const file = await opened(new Uint8Array(parquetWriteBuffer({ schema, columnData })))
+    const { columns } = await file.table(['a'], 0, data.length)
+    expect(valuesOf(columns.get('a')!)).toEqual(texts)
+    await file.close()
+  }
+})
+
+test.each([
   ['numbers', 'int64', 5n],
   ['numbers', 'float32', 0.5],
   ['words', 'string', 'a'],

@@ -10,11 +10,17 @@ import { permanent } from './batch-error.ts'
 import { type Column, constantColumn } from './column.ts'
 import { compressors } from './parquet/compressors.ts'
 import { FlatColumn } from './parquet/flat-column.ts'
-import { instants } from './parquet/instants.ts'
+import { instantOf, instants, textsOfNumbers } from './parquet/instants.ts'
 import type { Passed, Table } from './table.ts'
 
 /** Bytes of one file that its reader keeps: neighbours among the parts lie in the same row group. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
+
+interface Flat {
+  readonly column: FlatColumn
+  /** Of dates and times. */
+  readonly textOf: ((number: number | bigint) => string) | undefined
+}
 
 /** A Parquet file that is open. */
 export class ParquetFile {
@@ -23,7 +29,7 @@ export class ParquetFile {
   readonly #file: FileHandle
   readonly #buffer: AsyncBuffer
   /** Columns that are decoded here; undefined for one that hyparquet reads. */
-  readonly #flats = new Map<string, FlatColumn | undefined>()
+  readonly #flats = new Map<string, Flat | undefined>()
 
   private constructor(path: string, file: FileHandle, buffer: AsyncBuffer, metadata: FileMetaData) {
     this.path = path
@@ -80,17 +86,21 @@ export class ParquetFile {
   async #column(name: string, rowStart: number, rowEnd: number): Promise<Column> {
     try {
       const flat = this.#flat(name)
-      return flat ? flat.rows(rowStart, rowEnd) : await this.#anyColumn(name, rowStart, rowEnd)
+      if (flat === undefined) return await this.#anyColumn(name, rowStart, rowEnd)
+      const column = flat.column.rows(rowStart, rowEnd)
+      return flat.textOf ? textsOfNumbers(column, flat.textOf) : column
     } catch (error) {
       throw permanent(`${this.path}: the column "${name}" cannot be read: ${(error as Error).message}`)
     }
   }
 
-  #flat(name: string): FlatColumn | undefined {
+  #flat(name: string): Flat | undefined {
     if (!this.#flats.has(name)) {
       const element = this.#elements.find((one) => one.name === name)!
-      const isPlain = typeOf(element) !== 'json' && !isUnsigned(element)
-      this.#flats.set(name, isPlain ? FlatColumn.of(this.#file.fd, this.metadata, element) : undefined)
+      const textOf = instantOf(element)
+      const isPlain = textOf !== undefined || (typeOf(element) !== 'json' && !isUnsigned(element))
+      const column = isPlain ? FlatColumn.of(this.#file.fd, this.metadata, element) : undefined
+      this.#flats.set(name, column && { column, textOf })
     }
     return this.#flats.get(name)
   }

@@ -64,7 +64,7 @@ export class PartMaker {
         ? undefined
         : await writeDurably(
             join(out, FOLDERS.rejects, `${part.name}.jsonl`),
-            Buffer.from(rejects.map((reject) => `${rejectLine(part, table, reject)}\n`).join('')),
+            Buffer.from(rejects.map(rejectLines(part, table)).join('')),
             temporary,
           )
     const written = await writeDurably(
@@ -127,21 +127,25 @@ async function checkGolden({ manifest, golden, engine, encode }: Model): Promise
 }
 
 /** A rejected row with where it stood, everything that is wrong with it, and what came. */
-function rejectLine(part: Part, { columns }: Table, { row, problems }: Reject): string {
-  const raw = [...columns].flatMap(([name, column]) => {
-    const value = reader(column)(row)
-    return value === undefined ? [] : [[name, shown(value)]]
-  })
-  return jsonOf({
-    file: part.input.path,
-    row_number: part.firstRow + row + 1,
-    problems: problems.map((problem) => ({
-      field: 'loc' in problem ? problem.loc.join('.') : null,
-      type: problem.type,
-      message: problem.msg,
-    })),
-    raw: Object.fromEntries(raw),
-  })
+function rejectLines(part: Part, { columns }: Table): (reject: Reject) => string {
+  const cells = [...columns].map(([name, column]) => ({ name, read: reader(column) }))
+  return ({ row, problems }) => {
+    const raw = cells.flatMap(({ name, read }) => {
+      const value = read(row)
+      return value === undefined ? [] : [[name, shown(value)]]
+    })
+    const line = jsonOf({
+      file: part.input.path,
+      row_number: part.firstRow + row + 1,
+      problems: problems.map((problem) => ({
+        field: 'loc' in problem ? problem.loc.join('.') : null,
+        type: problem.type,
+        message: problem.msg,
+      })),
+      raw: Object.fromEntries(raw),
+    })
+    return `${line}\n`
+  }
 }
 
 /** Readers of JSON would round it. */

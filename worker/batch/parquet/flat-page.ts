@@ -52,6 +52,7 @@ export function columnOfPage(
   dictionary: Dictionary | undefined,
 ): Column {
   const { levels, values, encoding } = openedPage(chunk, header, body)
+  if (!FLAT_ENCODINGS.has(encoding)) throw new Error(`a page of values as ${encoding}`)
   const rows = rowsOfPage(header)
   const isThere = levels?.includes(0) ? levels : undefined
   const count = isThere ? onesIn(isThere) : rows

@@ -6,6 +6,7 @@ export class Line {
   #head = 0
   #left = 0
   #timer: NodeJS.Timeout | undefined
+  #sweep: NodeJS.Immediate | undefined
   readonly #nowMs: () => number
   /** Of the newest table. */
   limits: { maxWaitMs: number; max: number }
@@ -25,7 +26,7 @@ export class Line {
     if (this.length >= this.limits.max) return false
     attempt.held(this.#forget)
     this.#waiting.push(attempt)
-    this.#timer ??= setTimeout(this.#sweep, this.limits.maxWaitMs)
+    if (this.#sweep === undefined) this.#timer ??= setTimeout(this.#late, this.limits.maxWaitMs)
     return true
   }
 
@@ -34,7 +35,8 @@ export class Line {
     for (const attempt of attempts) attempt.held(this.#forget)
     this.#waiting.splice(0, this.#head, ...attempts)
     this.#head = 0
-    if (attempts.length > 0) this.#timer ??= setTimeout(this.#sweep, this.limits.maxWaitMs)
+    if (attempts.length > 0 && this.#sweep === undefined)
+      this.#timer ??= setTimeout(this.#late, this.limits.maxWaitMs)
   }
 
   first(): Attempt | undefined {
@@ -56,7 +58,9 @@ export class Line {
   /** @returns what still waited */
   close(): Attempt[] {
     clearTimeout(this.#timer)
+    clearImmediate(this.#sweep)
     this.#timer = undefined
+    this.#sweep = undefined
     const left: Attempt[] = []
     for (let one = this.shift(); one !== undefined; one = this.shift()) left.push(one)
     return left
@@ -78,8 +82,17 @@ export class Line {
     this.#left++
   }
 
-  readonly #sweep = (): void => {
+  /**
+   * After a process stood still its timers come before the answers that lie in its sockets, and those may make room: who is late
+   * is told so after them.
+   */
+  readonly #late = (): void => {
     this.#timer = undefined
+    this.#sweep = setImmediate(this.#tell)
+  }
+
+  readonly #tell = (): void => {
+    this.#sweep = undefined
     const lateMs = this.#nowMs() - this.limits.maxWaitMs
     const late: Attempt[] = []
     for (let first = this.first(); first !== undefined && first.submittedMs <= lateMs; first = this.first()) {
@@ -89,7 +102,7 @@ export class Line {
     const first = this.first()
     if (first !== undefined) {
       const waitMs = Math.max(1, Math.ceil(first.submittedMs - lateMs))
-      this.#timer = setTimeout(this.#sweep, waitMs)
+      this.#timer = setTimeout(this.#late, waitMs)
     }
     for (const attempt of late) attempt.settle('busy')
   }

@@ -70,19 +70,26 @@ describe.each(adapters)('%s', (_, send) => {
 test.runIf(process.platform === 'linux')(
   'who explains, at once or later, stands behind predictions',
   async () => {
-    const [, send] = adapters[0]!
     const own = getPriority()
     const lowest = () =>
       readdirSync('/proc/self/task')
         .map(nicenessOf)
-        .filter((niceness) => niceness === constants.priority.PRIORITY_LOW)
-    await (await send(EXPLAIN, post({ instances: [one] }))).text()
-    const ofThoseAtOnce = lowest().length
-    expect(ofThoseAtOnce).toBeGreaterThan(0)
-    const taken = await send(EXPLAIN, later(one))
-    await fetched(send, taken.headers.get('location')!)
-    expect(lowest().length).toBeGreaterThan(0)
-    expect(getPriority()).toBe(own)
+        .filter((niceness) => niceness === constants.priority.PRIORITY_LOW).length
+    const before = lowest()
+    // One that has explained nothing yet.
+    const { adapters, close } = await startTabular()
+    try {
+      const [, send] = adapters[0]!
+      await (await send(EXPLAIN, post({ instances: [one] }))).text()
+      const withThoseAtOnce = lowest()
+      expect(withThoseAtOnce).toBeGreaterThan(before)
+      const taken = await send(EXPLAIN, later(one))
+      await fetched(send, taken.headers.get('location')!)
+      expect(lowest()).toBeGreaterThan(withThoseAtOnce)
+      expect(getPriority()).toBe(own)
+    } finally {
+      await close()
+    }
   },
 )
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import type { DeploymentEvent } from '@coalmine/core/rollout/event.ts'
+import { routingTable } from '@coalmine/core/routing/table.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { loadConfig } from '../config/load-config.ts'
 import { ArmRecorder } from '../data/recorder.ts'
@@ -143,7 +144,7 @@ describe('a version and a policy in the file', () => {
     })
     expect(await events()).toEqual(['initialised', 'affinity-set', 'rollout-started'])
     expect(deployment().rollout).toMatchObject({ affinity: { header: 'x-user-id' } })
-    expect(control.tableOf('churn')).toMatchObject({ affinity: { header: 'x-user-id' } })
+    expect(routingTable(deployment())).toMatchObject({ affinity: { header: 'x-user-id' } })
   })
 
   test('that an earlier process began goes on with the next one', async () => {

@@ -281,9 +281,9 @@ export class Control {
     }))
   }
 
-  /** What is routed by now. */
-  tableOf(model: string) {
-    return this.#publisher.table(this.deployment(model))
+  /** See `Publisher`. */
+  withheld(model: string): string | undefined {
+    return this.#publisher.withheld(this.deployment(model))
   }
 
   #isUnstored(): boolean {

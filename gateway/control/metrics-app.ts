@@ -1,4 +1,5 @@
 import { log } from '@coalmine/contract/log.ts'
+import { routingTable } from '@coalmine/core/routing/table.ts'
 import { Hono } from 'hono'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Receiver } from '../notifications/receiver.ts'
@@ -105,21 +106,19 @@ export function metricsApp(
 
 function weights(control: Control, traffic: RecentTraffic): ArmWeight[] {
   return Object.keys(control.config.models).flatMap((model) => {
-    const table = control.tableOf(model)
+    // What a canary should get, also while it is given nothing.
+    const table = routingTable(control.deployment(model))
     if (table === undefined) return []
-    const { stable, canary } = table
-    // What a split should get also while its canary is not ready for it.
-    const canaryBp = control.deployment(model).split?.weightBp ?? table.weightBp
-    const { baselineBp } = table
+    const { stable, canary, weightBp, baselineBp } = table
     const of = (arm: string, version: string, configuredBp: number): ArmWeight => {
       const share = traffic.share(model, arm, version)
       const configured = configuredBp / 10_000
       return { model, version, arm, configured, ...(share === undefined ? {} : { observed: share }) }
     }
     return [
-      of('stable', stable, 10_000 - canaryBp - baselineBp),
+      of('stable', stable, 10_000 - weightBp - baselineBp),
       ...(baselineBp > 0 ? [of('baseline', stable, baselineBp)] : []),
-      ...(canary === undefined ? [] : [of('canary', canary, canaryBp)]),
+      ...(canary === undefined ? [] : [of('canary', canary, weightBp)]),
     ]
   })
 }

@@ -1,4 +1,5 @@
-import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
+import { canaryOf, canaryWeightBp, type Deployment } from '@coalmine/core/rollout/deployment.ts'
+import { isAA } from '@coalmine/core/rollout/rollout.ts'
 import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
 import type { ModelLimits, TableMessage, Version } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
@@ -21,8 +22,8 @@ export interface Known {
 
 /** What data processes are told to route by. */
 export class Publisher {
-  /** Splits whose canary has been ready at least once; before that it is given nothing. */
-  readonly #readySplits = new Set<string>()
+  /** Canaries of which a worker has been ready since this process began, by model and serial. */
+  readonly #readyCanaries = new Set<string>()
   readonly #published = new Set<string>()
   readonly #isUnstored: () => boolean
 
@@ -31,23 +32,33 @@ export class Publisher {
     this.#isUnstored = isUnstored
   }
 
-  /**
-   * A canary of a split gets nothing until it has been ready once, one of a rollout nothing while nobody could take it
-   * out.
-   */
   table(deployment: Deployment): RoutingTable | undefined {
-    const { split, rollout } = deployment
-    const waits = split !== undefined ? !this.#wasReady(deployment) : rollout && this.#isUnstored()
-    return waits ? tableWithoutCanary(deployment) : routingTable(deployment)
+    return this.withheld(deployment) === undefined ? routingTable(deployment) : tableWithoutCanary(deployment)
+  }
+
+  /**
+   * Why the canary is given nothing for now, whatever is stored; undefined where nothing speaks against it. A canary that
+   * still starts, as after a restart of the whole gateway, would fail by that alone, and be rolled back for it.
+   */
+  withheld(deployment: Deployment): string | undefined {
+    const canary = canaryOf(deployment)
+    if (canary === undefined || canaryWeightBp(deployment) === 0) return undefined
+    if (!this.#readyCanaries.has(nameOf(deployment)))
+      return `${canary.version} gets nothing until a worker of it is ready`
+    const { rollout } = deployment
+    // A promoted version that is watched is what is deployed.
+    if (rollout && rollout.phase.kind !== 'watching' && this.#isUnstored())
+      return `${canary.version} gets nothing while the store takes nothing: no verdict could take it out`
+    return undefined
   }
 
   /** Undefined while too little is known to say anything. */
   message({ deployment, endpoints, versions, limits, resilience, looked }: Known): TableMessage | undefined {
-    const { model, split, rollout } = deployment
+    const { model, rollout } = deployment
     // After a restart data processes know better than we do until every endpoint has been looked at once.
     if (!deployment.stable || (!this.#published.has(model) && !looked)) return undefined
-    if (split && endpoints.some(({ version, healthy }) => version === split.canary.version && healthy))
-      this.#readySplits.add(`${model}/${split.serial}`)
+    if (endpoints.some((endpoint) => endpoint.healthy && servesCanary(deployment, endpoint)))
+      this.#readyCanaries.add(nameOf(deployment))
     const table = this.table(deployment)
     const find = (wanted: string) => versions.find(({ version }) => version === wanted)
     const stable = table && find(table.stable)
@@ -71,8 +82,15 @@ export class Publisher {
       ...(rollout && { trial: trialOf(rollout, stable.manifest) }),
     }
   }
+}
 
-  #wasReady({ model, split }: Deployment): boolean {
-    return split !== undefined && this.#readySplits.has(`${model}/${split.serial}`)
-  }
+/** The serial is the split's or the rollout's, while there is one. */
+function nameOf({ model, serial }: Deployment): string {
+  return `${model}/${serial}`
+}
+
+function servesCanary(deployment: Deployment, { version, arm }: Target): boolean {
+  const { rollout } = deployment
+  const own = rollout !== undefined && isAA(rollout) ? 'canary' : undefined
+  return version === canaryOf(deployment)?.version && arm === own
 }

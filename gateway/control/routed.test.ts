@@ -24,10 +24,12 @@ test('of a split the canary gets nothing', () => {
   expect(tableWithoutCanary(split)).toMatchObject({ stable: '1.0.0', weightBp: 0, counting: false })
 })
 
-test.each([
-  ['everything goes to one version', WHOLE],
-  ['the canary prepares', rollingIn('preparing', WIDE_POLICY)],
-  ['the canary is promoted and watched', rollingIn('watching')],
-])('where %s the table is the usual one', (_, deployment) => {
-  expect(tableWithoutCanary(deployment)).toEqual(routingTable(deployment))
+test('of a promoted version that is watched the version before it gets all', () => {
+  expect(tableWithoutCanary(rollingIn('watching'))).toMatchObject({
+    ...{ stable: '1.0.0', canary: '1.1.0', weightBp: 0, counting: false },
+  })
+})
+
+test('where everything goes to one version the table is the usual one', () => {
+  expect(tableWithoutCanary(WHOLE)).toEqual(routingTable(WHOLE))
 })

@@ -1,5 +1,4 @@
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
-import { weightOf } from '@coalmine/core/rollout/phase.ts'
 import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
 
 /** How long the canary of a rollout keeps its share while the store takes nothing: no verdict could take it away. */
@@ -9,9 +8,7 @@ export const UNSTORED_MS = 30_000
 export function tableWithoutCanary(deployment: Deployment): RoutingTable | undefined {
   const { split, rollout } = deployment
   if (split !== undefined) return routingTable({ ...deployment, split: { ...split, weightBp: 0 } })
-  // A promoted version that is watched is stable already; before the first step only the baseline has a share.
-  if (rollout === undefined || rollout.phase.kind === 'watching' || weightOf(rollout.phase) === 0)
-    return routingTable(deployment)
+  if (rollout === undefined) return routingTable(deployment)
   const phase = { ...rollout.phase, weightBp: 0 }
   return routingTable({ ...deployment, rollout: { ...rollout, phase } } as Deployment)
 }

@@ -45,7 +45,6 @@ export function modelView(seen: Seen, frozen: boolean, model: string) {
 
 function served({ control, traffic }: Seen, frozen: boolean, model: string) {
   const { revision, stable, previous, split } = control.deployment(model)
-  const given = control.tableOf(model)?.weightBp ?? 0
   return {
     model,
     revision,
@@ -60,7 +59,7 @@ function served({ control, traffic }: Seen, frozen: boolean, model: string) {
       ? {
           canary: versionView(split.canary),
           serial: split.serial,
-          phase: split.weightBp > 0 && given === 0 ? ('preparing' as const) : ('split' as const),
+          phase: control.withheld(model) !== undefined ? ('preparing' as const) : ('split' as const),
           weightPercent: {
             configured: percent(split.weightBp),
             observed: percentOf(traffic.share(model, 'canary', split.canary.version)),

@@ -1,7 +1,7 @@
 import { loadModelFolder } from '@coalmine/contract/model-folder.ts'
 import { whole } from '@coalmine/core/rollout/deployment.ts'
 import type { Phase } from '@coalmine/core/rollout/phase.ts'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { answering, upstream } from '../../testing/upstream.ts'
 import { dryRunSchema, modelSchema, startedSchema, trafficSchema } from './model-schemas.ts'
 import { rolloutSummarySchema } from './rollout-schemas.ts'
@@ -244,13 +244,26 @@ describe('what runs', () => {
   })
 
   test('says what it waits for, as a person left it a moment ago', async () => {
-    api = await admin({ fields: POLICY, stored: { deployment: await rolling('stepping') } })
+    const canary = await upstream((incoming, outgoing, seen) =>
+      answering({}, incoming.url === '/manifest' ? 404 : 200)(incoming, outgoing, seen),
+    )
+    const deployment = await rolling('stepping')
+    api = await admin({ fields: POLICY, origins: { '1.1.0': canary.origin }, stored: { deployment } })
+    await vi.waitUntil(() => api.control.withheld('churn') === undefined)
     await api.control.rollouts.tick()
     const before = (await api.churn('GET', '/rollout')).body.rollout.waitsFor
     expect(before).toContain('step 1 of 3 (5 %) lasts another')
     const headers = { 'if-match': await api.etag() }
     const { body } = await api.churn('POST', '/rollout/pause', { json: { reason: 'lunch' }, headers })
     expect(body.rollout.waitsFor).toBe('paused by operator: lunch')
+    await canary.close()
+  })
+
+  test('says that the canary gets nothing until it is ready', async () => {
+    api = await admin({ fields: POLICY, stored: { deployment: await rolling('stepping') } })
+    const { rollout } = (await api.churn('GET', '/rollout')).body
+    expect(rollout.waitsFor).toBe('1.1.0 gets nothing until a worker of it is ready')
+    expect(rollout.weightPercent.canary.configured).toBe(5)
   })
 
   test('leaves the version before in sight while its promotion is watched', async () => {

@@ -41,10 +41,25 @@ beforeEach(() => {
 })
 
 /** What a look a minute later tells. */
-function told(): string[] {
+function toldAtOnce(): string[] {
   nowMs += 60_000
   return alerts.look().map(({ kind, says }: Notice) => `${kind}: ${says}`)
 }
+
+/** What two such looks tell. */
+const told = () => [...toldAtOnce(), ...toldAtOnce()]
+
+test('what one look alone finds is not told: the others may not have been asked yet', () => {
+  const drifted = { stable: { calls: 'drifted' } } as const
+  const steady = { stable: { calls: 'steady' } } as const
+  seen['1.1.0'] = drifted
+  expect(toldAtOnce()).toEqual([])
+  seen['1.1.0'] = steady
+  expect(toldAtOnce()).toEqual([])
+  seen['1.1.0'] = drifted
+  expect(toldAtOnce()).toEqual([])
+  expect(toldAtOnce()).toHaveLength(1)
+})
 
 test('what has drifted is told once, with why, and once when it is over', () => {
   seen['1.0.0'] = { training: { calls: 'steady', charges: 'steady' } }
@@ -56,8 +71,8 @@ test('what has drifted is told once, with why, and once when it is over', () => 
   expect(told()).toEqual([])
   seen['1.0.0'] = { training: { calls: 'drifted', charges: 'steady', score: 'drifted' } }
   expect(told()).toEqual([
-    'drifted: churn 1.0.0: drifted from training: the score (PSI 1.03, 0.2 or more)',
     'drift-over: churn 1.0.0: steady again from training: charges',
+    'drifted: churn 1.0.0: drifted from training: the score (PSI 1.03, 0.2 or more)',
   ])
   seen['1.0.0'] = { training: { calls: 'steady', charges: 'steady', score: 'steady' } }
   expect(told()).toEqual(['drift-over: churn 1.0.0: steady again from training: calls, the score'])
@@ -100,6 +115,7 @@ test('a version that is gone is forgotten, and told anew if it comes back as it 
 
 test('a notice has an id of its own and the facts; looks in between cost nothing', () => {
   seen['1.0.0'] = { training: { calls: 'drifted' } }
+  expect(toldAtOnce()).toEqual([])
   nowMs += 60_000
   const [notice] = alerts.look()
   expect(notice).toMatchObject({

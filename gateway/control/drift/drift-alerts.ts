@@ -24,14 +24,17 @@ interface Watched {
 }
 
 /**
- * Who has drifted, told once when it begins and once when it is over. It begins where a verdict is `drifted` and is over where
- * one is `steady`: what lies between, too few records and what cannot be measured change nothing, so that a figure at a
- * limit does not call again and again. In memory: control that starts anew counts anew, and tells again.
+ * Who has drifted, told once when it begins and once when it is over. It begins where a verdict is `drifted` at two looks in a
+ * row and is over where one is `steady`: what lies between, too few records and what cannot be measured change nothing, so
+ * that a figure at a limit does not call again and again. One look would not do: versions are asked one after the other, so
+ * that a world that changes is seen by one of them first, and looks like a difference between them. In memory: control that starts anew counts anew, and tells again.
  */
 export class DriftAlerts {
   readonly #world: AlertWorld
   /** Series that have drifted, by comparison. */
   #drifted = new Map<string, ReadonlySet<string>>()
+  /** Those that the last look found for the first time. */
+  #suspected = new Map<string, ReadonlySet<string>>()
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(world: AlertWorld) {
@@ -44,10 +47,14 @@ export class DriftAlerts {
     if (nowMs - this.#lookedMs < LOOK_MS) return []
     this.#lookedMs = nowMs
     const next = new Map<string, ReadonlySet<string>>()
+    const suspected = new Map<string, ReadonlySet<string>>()
     const notices = this.#watched().flatMap((watched) => {
       const key = [watched.model, watched.version, watched.against].join('\n')
       const before = this.#drifted.get(key) ?? NONE
-      const { began, over } = changed(watched, before)
+      const { drifts, over } = changed(watched, before)
+      const twice = this.#suspected.get(key) ?? NONE
+      const began = drifts.filter((one) => twice.has(nameOf(one)))
+      suspected.set(key, new Set(drifts.map(nameOf)))
       const left = [...before].filter((name) => !over.includes(name))
       const now = new Set([...left, ...began.map(nameOf)])
       // A version that is gone has not become steady: it is forgotten.
@@ -58,6 +65,7 @@ export class DriftAlerts {
       ]
     })
     this.#drifted = next
+    this.#suspected = suspected
     return notices
   }
 
@@ -82,12 +90,12 @@ const nameOf = ({ series: { kind, name } }: Compared) => (kind === 'feature' ? n
 function changed(
   { against, comparison }: Watched,
   before: ReadonlySet<string>,
-): { began: readonly Compared[]; over: readonly string[] } {
-  if (!comparison.measured) return { began: [], over: [] }
+): { drifts: readonly Compared[]; over: readonly string[] } {
+  if (!comparison.measured) return { drifts: [], over: [] }
   // Two versions may answer otherwise: to judge that is a guardrail's business.
   const told = comparison.series.filter(({ series }) => against === 'training' || series.kind === 'feature')
   return {
-    began: told.filter((one) => one.verdict === 'drifted' && !before.has(nameOf(one))),
+    drifts: told.filter((one) => one.verdict === 'drifted' && !before.has(nameOf(one))),
     over: told.filter((one) => one.verdict === 'steady' && before.has(nameOf(one))).map(nameOf),
   }
 }

@@ -22,15 +22,15 @@ function expectClose(actual: Float64Array, expected: Float64Array): void {
 
 const rowOf = (random: () => number, features: number, nans = 0) =>
   Float64Array.from({ length: features }, () =>
-    random() < nans ? Number.NaN : Math.floor(random() * 6) - 0.5,
+    // Splits are whole: a value may be one.
+    random() < nans ? Number.NaN : Math.floor(random() * 12) / 2 - 0.5,
   )
 
 describe.each([
-  // depth  features  the kernel that is asked
-  [3, 5, 'two points'],
-  [6, 6, 'three points'],
-  [8, 8, 'four points'],
-  [10, 10, 'any number of points'],
+  [2, 5, 'each tree is one block'],
+  [6, 6, 'the points of one round are enough'],
+  [8, 3, 'a path asks again and again for the same feature'],
+  [10, 10, 'the points are those of two rounds'],
 ])('trees of depth %i over %i features: %s', (depth, features) => {
   test('are explained as the definition has it', () => {
     fc.assert(

@@ -1,10 +1,10 @@
 import type { TreeEnsemble } from './tree-ensemble.ts'
-import { decide, type Kernel, kernelOf, type Trees, walk } from './tree-kernels.ts'
+import { type Kernel, treeKernel } from './tree-kernel.ts'
+import { decide, layOut, type Trees, walk } from './tree-layout.ts'
 import { preorder } from './tree-order.ts'
-import { compileTrees } from './tree-program.ts'
 
-/** Paths on which more features than this meet are beyond what was checked. */
-const POINTS_MAX = 16
+/** Paths on which more meet are beyond what was checked. */
+const FEATURES_MAX = 32
 
 /** Contributions of one row to one target of an ensemble, before its link. */
 export type TreeAttribution = {
@@ -29,9 +29,8 @@ export type TreeAttribution = {
 export class TreeShap {
   readonly #ensemble: TreeEnsemble
   readonly #columns: number
-  readonly #kernel: Kernel
   /** By target. */
-  readonly #parts: { trees: Trees; base: number }[]
+  readonly #parts: { trees: Trees; base: number; kernel: Kernel }[]
 
   /**
    * @param covers by node: how many training rows passed it, in whatever unit
@@ -42,22 +41,20 @@ export class TreeShap {
     this.#ensemble = ensemble
     this.#columns = columns
     const order = preorder(ensemble, covers)
-    const points = Math.max(2, Math.ceil(order.featuresOnPathMax / 2))
-    if (points > POINTS_MAX)
-      throw new Error(
-        `trees whose paths ask for ${order.featuresOnPathMax} features; at most ${2 * POINTS_MAX} are explained`,
-      )
-    this.#kernel = kernelOf(points)
-    this.#parts = Array.from({ length: ensemble.targets }, (_, target) =>
-      compileTrees(ensemble, order, points, target),
-    )
+    const features = order.featuresOnPathMax
+    if (features > FEATURES_MAX)
+      throw new Error(`trees whose paths ask for ${features} features; at most ${FEATURES_MAX} are explained`)
+    this.#parts = Array.from({ length: ensemble.targets }, (_, target) => {
+      const { trees, base } = layOut(ensemble, order, target)
+      return { trees, base, kernel: treeKernel(trees, features) }
+    })
   }
 
   explain(row: Float64Array, target: number): TreeAttribution {
-    const { trees, base } = this.#parts[target]!
+    const { trees, base, kernel } = this.#parts[target]!
     const contributions = new Float64Array(this.#columns)
     decide(trees, row)
-    this.#kernel(trees, contributions)
+    kernel(contributions)
     const { scale, baseValues } = this.#ensemble
     if (scale !== 1) for (let i = 0; i < contributions.length; i++) contributions[i]! *= scale
     const constant = baseValues[target] ?? 0

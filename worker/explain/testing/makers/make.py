@@ -1,10 +1,11 @@
 """Tree ensembles as other libraries write them, and what the `shap` package says of them.
 
-    pip install onnx onnxmltools skl2onnx scikit-learn xgboost-cpu lightgbm shap
+    pip install onnx onnxmltools skl2onnx scikit-learn xgboost-cpu lightgbm shap 'protobuf<7'
     python worker/explain/testing/makers/make.py
 
 writes one ONNX file a case and `said.json` beside this file. The rows that explanations are measured against are the
-training rows, so the covers that are counted there are those that the libraries keep, and both sides are exact.
+training rows, so the covers that are counted there are those that the libraries keep, and both sides are exact. (skl2onnx 1.20
+writes HistGradientBoosting's directions of missing values as booleans, which protobuf 7 refuses.)
 """
 
 import json
@@ -19,7 +20,8 @@ import xgboost
 from onnx import TensorProto, helper
 from onnxmltools.convert.common import data_types
 from sklearn.ensemble import (
-    GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor)
+    GradientBoostingRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor,
+    RandomForestClassifier, RandomForestRegressor)
 from sklearn.tree import DecisionTreeClassifier
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
@@ -98,6 +100,10 @@ def made():
         RandomForestRegressor(**forest), X, np.stack([NUMBER, X[:, 3] - NUMBER], axis=1)), X
     yield "sklearn-boosting-number", *of_scikit_learn(
         GradientBoostingRegressor(n_estimators=4, max_depth=2, learning_rate=0.5, random_state=1), X, NUMBER), X
+    hist = dict(max_iter=4, max_depth=3, min_samples_leaf=3, learning_rate=0.5)
+    yield "sklearn-hist-3", *of_scikit_learn(HistGradientBoostingClassifier(**hist), GAPS, THREE), GAPS
+    yield "sklearn-hist-2", *of_scikit_learn(HistGradientBoostingClassifier(**hist), GAPS, TWO), GAPS
+    yield "sklearn-hist-number", *of_scikit_learn(HistGradientBoostingRegressor(**hist), GAPS, NUMBER), GAPS
     to_xgb, to_lgbm = onnxmltools.convert_xgboost, onnxmltools.convert_lightgbm
     for name, model, y in (("3", xgboost.XGBClassifier(**XGB), THREE), ("2", xgboost.XGBClassifier(**XGB), TWO)):
         written, own = of_library(to_xgb, model, GAPS, y)

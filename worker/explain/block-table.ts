@@ -1,5 +1,5 @@
-import { FACTORS, factorsOf, POINTS, type Points, WAS_COLD } from './edge-factors.ts'
-import type { Block } from './tree-blocks.ts'
+import { EDGE_FACTORS, FACTORS, POINTS, type Points, WAS_COLD, writeFactors } from './edge-factors.ts'
+import { BITS_MAX, type Block } from './tree-blocks.ts'
 import type { Trees } from './tree-layout.ts'
 
 /**
@@ -9,59 +9,85 @@ import type { Trees } from './tree-layout.ts'
 export const tableSize = ({ known, nodes, columns }: Block): number =>
   ((1 + columns.length) * POINTS) << (known.length + nodes)
 
-/** Goes through a block once for each way, as `run` goes through the nodes above it. */
-export function fillTable(table: Float64Array, trees: Trees, block: Block, points: Points): void {
-  const { first, nodes, known, columns, edge } = block
-  const { child, feature, leafValue, ancestor } = trees
-  const { weights } = points
-  if (nodes === 0) {
-    table.set(weights.map((weight) => weight * leafValue[edge]!))
-    return
+/** Writes tables of blocks, one after the other. */
+export class BlockTables {
+  readonly #trees: Trees
+  readonly #points: Points
+  // Of the block that is gone through, by edge or by node of its own.
+  readonly #factors = new Float64Array(2 * BITS_MAX * EDGE_FACTORS)
+  readonly #hot = new Uint8Array(2 * BITS_MAX)
+  readonly #used = new Int32Array(2 * BITS_MAX)
+  readonly #products = new Float64Array(2 * BITS_MAX * POINTS)
+  readonly #sums = new Float64Array(BITS_MAX * POINTS)
+
+  constructor(trees: Trees, points: Points) {
+    this.#trees = trees
+    this.#points = points
   }
-  const bits = known.length + nodes
-  const line = (1 + columns.length) * POINTS
-  const edges = Array.from({ length: 2 * nodes }, (_, e) => factorsOf(trees, 2 * first + e, points))
-  const column = Array.from({ length: nodes }, (_, k) => (1 + columns.indexOf(feature[first + k]!)) * POINTS)
-  const hot = new Uint8Array(2 * nodes)
-  const used = new Uint8Array(2 * nodes)
-  // By edge; what comes in at the first node is its points' weights.
-  const products = new Float64Array(2 * nodes * POINTS)
-  const sums = new Float64Array(nodes * POINTS)
-  for (let way = 0; way < 1 << bits; way++) {
-    const bit = (i: number) => (way >> (bits - 1 - i)) & 1
-    const isHotAbove = (above: number) => {
-      if (above < 0) return 1
-      return above < 2 * first ? bit(known.indexOf(above)) : hot[above - 2 * first]!
+
+  write(table: Float64Array, offset: number, block: Block): void {
+    const { first, nodes, known, columns, edge } = block
+    const { weights } = this.#points
+    if (nodes === 0) {
+      for (let i = 0; i < POINTS; i++) table[offset + i] = weights[i]! * this.#trees.leafValue[edge]!
+      return
     }
+    for (let e = 0; e < 2 * nodes; e++)
+      writeFactors(this.#factors, e * EDGE_FACTORS, this.#trees, 2 * first + e, this.#points)
+    const bits = known.length + nodes
+    const line = (1 + columns.length) * POINTS
+    for (let way = 0; way < 1 << bits; way++) {
+      this.#down(block, way)
+      this.#up(block, table, offset + way * line)
+    }
+  }
+
+  /** As the kernel goes through the nodes above. */
+  #down({ first, nodes, known }: Block, way: number): void {
+    const { ancestor, parentEdge } = this.#trees
+    const [factors, hot, used, products] = [this.#factors, this.#hot, this.#used, this.#products]
     for (let k = 0; k < nodes; k++) {
-      const was = isHotAbove(ancestor[first + k]!)
-      const parent = trees.parentEdge[first + k]! - 2 * first
+      const asked = ancestor[first + k]!
+      const was =
+        asked < 0
+          ? 1
+          : asked < 2 * first
+            ? (way >> (known.length + nodes - 1 - known.indexOf(asked))) & 1
+            : hot[asked - 2 * first]!
+      const yes = (way >> (nodes - 1 - k)) & 1
+      const from = (parentEdge[first + k]! - 2 * first) * POINTS
       for (let side = 0; side < 2; side++) {
         const e = 2 * k + side
-        hot[e] = was & (bit(known.length + k) ^ side)
-        used[e] = (WAS_COLD - was - hot[e]) * FACTORS
+        const isHot = was & (yes ^ side)
+        hot[e] = isHot
+        used[e] = e * EDGE_FACTORS + (WAS_COLD - was - isHot) * FACTORS
         for (let i = 0; i < POINTS; i++) {
-          const product = k === 0 ? weights[i]! : products[parent * POINTS + i]!
-          products[e * POINTS + i] = product * edges[e]![used[e]! + i]!
+          const product = k === 0 ? this.#points.weights[i]! : products[from + i]!
+          products[e * POINTS + i] = product * factors[used[e]! + i]!
         }
       }
     }
-    const into = table.subarray(way * line, (way + 1) * line)
+  }
+
+  #up({ first, nodes, columns }: Block, table: Float64Array, line: number): void {
+    const { child, feature, leafValue } = this.#trees
+    const [factors, used, products, sums] = [this.#factors, this.#used, this.#products, this.#sums]
     for (let k = nodes - 1; k >= 0; k--) {
+      const column = line + (1 + columns.indexOf(feature[first + k]!)) * POINTS
       for (let i = 0; i < POINTS; i++) {
         let sum = 0
-        for (const e of [2 * k, 2 * k + 1]) {
+        for (let e = 2 * k; e < 2 * k + 2; e++) {
           const next = child[2 * first + e]!
           const back =
             next < 0
               ? products[e * POINTS + i]! * leafValue[2 * first + e]!
               : sums[(next - first) * POINTS + i]!
-          into[column[k]! + i]! += back * edges[e]![used[e]! + POINTS + i]!
+          table[column + i]! += back * factors[used[e]! + POINTS + i]!
           sum += back
         }
         sums[k * POINTS + i] = sum
       }
     }
-    into.set(sums.subarray(0, POINTS))
+    for (let i = 0; i < POINTS; i++) table[line + i] = sums[i]!
   }
 }

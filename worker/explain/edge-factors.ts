@@ -13,28 +13,37 @@ export const WAS_COLD = 2
 
 /** Numbers of one edge in one state. */
 export const FACTORS = 2 * POINTS
+/** Numbers of one edge. */
+export const EDGE_FACTORS = 3 * FACTORS
 
 /**
- * By point what an edge multiplies the product of the path's factors with, then what its feature contributes to all that
- * comes back from below; less what it contributed before, where it was asked for already. One state after the other.
+ * Writes by point what an edge multiplies the product of the path's factors with, then what its feature contributes to all
+ * that comes back from below; less what it contributed before, where it was asked for already. One state after the other.
  */
-export function factorsOf({ ancestor, share, remaining }: Trees, edge: number, { at }: Points): Float64Array {
+export function writeFactors(
+  into: Float64Array,
+  offset: number,
+  { ancestor, share, remaining }: Trees,
+  edge: number,
+  { at }: Points,
+): void {
   const above = ancestor[edge >> 1]!
   const before = above < 0 ? 1 : remaining[above]!
   const after = remaining[edge]!
-  const factors = new Float64Array(3 * FACTORS)
-  for (const [i, t] of at.entries()) {
+  for (let i = 0; i < POINTS; i++) {
+    const t = at[i]!
     const cold = 1 - t
     const hotBefore = before * cold + t
     const hotAfter = after * cold + t
     const contributed = (1 - before) / hotBefore
-    const write = (state: number, factor: number, contribution: number) => {
-      factors[state * FACTORS + i] = factor
-      factors[state * FACTORS + POINTS + i] = contribution
-    }
-    write(HOT, hotAfter / hotBefore, (1 - after) / hotAfter - contributed)
-    write(COLD, (after * cold) / hotBefore, -1 / cold - contributed)
-    write(WAS_COLD, share[edge]!, 0)
+    const hot = offset + HOT * FACTORS + i
+    into[hot] = hotAfter / hotBefore
+    into[hot + POINTS] = (1 - after) / hotAfter - contributed
+    const nowCold = offset + COLD * FACTORS + i
+    into[nowCold] = (after * cold) / hotBefore
+    into[nowCold + POINTS] = -1 / cold - contributed
+    const wasCold = offset + WAS_COLD * FACTORS + i
+    into[wasCold] = share[edge]!
+    into[wasCold + POINTS] = 0
   }
-  return factors
 }

@@ -1,7 +1,7 @@
 import type { Trees } from './tree-layout.ts'
 
 /** What a row's way through a block may depend on, in bits: a table of the block has 2 to this many lines. */
-const BITS_MAX = 4
+export const BITS_MAX = 3
 
 /** A part of a tree at its leaves, one leaf at least. */
 export type Block = {
@@ -29,20 +29,34 @@ export function cutIntoBlocks(trees: Trees): Cut[] {
     const visit = (edge: number, node: number): void => {
       const nodes = node < 0 ? 0 : sizes[node]!
       const first = Math.max(node, 0)
-      const known = [...new Set(ancestor.subarray(first, first + nodes))].filter(
-        (e) => e >= 0 && e < 2 * first,
-      )
+      const known = nodes <= BITS_MAX ? askedAbove(ancestor, first, nodes) : []
       if (nodes + known.length <= BITS_MAX) {
-        const columns = [...new Set(feature.subarray(first, first + nodes))]
+        const columns = askedIn(feature, first, nodes)
         blocks.push({ edge, first, nodes, known, columns })
         return
       }
       above.push(node)
-      for (const below of [2 * node, 2 * node + 1]) visit(below, child[below]!)
+      visit(2 * node, child[2 * node]!)
+      visit(2 * node + 1, child[2 * node + 1]!)
     }
     visit(-1, root)
     return { above, blocks }
   })
+}
+
+function askedIn(feature: Int32Array, first: number, nodes: number): number[] {
+  const columns: number[] = []
+  for (let k = first; k < first + nodes; k++) if (!columns.includes(feature[k]!)) columns.push(feature[k]!)
+  return columns
+}
+
+function askedAbove(ancestor: Int32Array, first: number, nodes: number): number[] {
+  const known: number[] = []
+  for (let k = first; k < first + nodes; k++) {
+    const edge = ancestor[k]!
+    if (edge >= 0 && edge < 2 * first && !known.includes(edge)) known.push(edge)
+  }
+  return known
 }
 
 /** By node: inner nodes of its subtree, itself among them. */

@@ -1,7 +1,7 @@
-import { fillTable, tableSize } from './block-table.ts'
-import { FACTORS, factorsOf, POINTS, type Points, WAS_COLD } from './edge-factors.ts'
+import { BlockTables, tableSize } from './block-table.ts'
+import { EDGE_FACTORS, FACTORS, POINTS, type Points, WAS_COLD, writeFactors } from './edge-factors.ts'
 import { gaussLegendre } from './quadrature.ts'
-import { cutIntoBlocks } from './tree-blocks.ts'
+import { type Cut, cutIntoBlocks } from './tree-blocks.ts'
 import type { Trees } from './tree-layout.ts'
 
 /** Adds the contributions of the row that was decided last, by column. */
@@ -16,37 +16,34 @@ export type Kernel = (contributions: Float64Array) => void
 export function treeKernel(trees: Trees, features: number): Kernel {
   const rounds = Math.ceil(features / 2 / POINTS)
   const { points, weights } = gaussLegendre(rounds * POINTS)
-  const programs = Array.from({ length: rounds }, (_, i) => {
+  const cuts = cutIntoBlocks(trees)
+  const program = compile(trees, cuts)
+  const values = Array.from({ length: rounds }, (_, i) => {
     const [from, to] = [i * POINTS, (i + 1) * POINTS]
-    return compile(trees, { at: points.subarray(from, to), weights: weights.subarray(from, to) })
+    return valuesAt(trees, cuts, { at: points.subarray(from, to), weights: weights.subarray(from, to) })
   })
   return (contributions) => {
-    for (const program of programs) run(program, contributions)
+    for (const round of values) run(program, round, contributions)
   }
 }
 
 type Program = ReturnType<typeof compile>
 
-function compile(trees: Trees, points: Points) {
-  const { feature, goes, parentEdge, ancestor } = trees
-  const cuts = cutIntoBlocks(trees)
-  // Edges of an upper part, numbered anew in each tree. The last number is above the root: all holds there, and the product is 1.
-  const edges = Math.max(0, ...cuts.map(({ above }) => 2 * above.length))
-  const place = new Map<number, number>()
-  for (const { above } of cuts)
-    for (const [i, k] of above.entries()) place.set(2 * k, 2 * i).set(2 * k + 1, 2 * i + 1)
-  const placeOf = (edge: number) => (edge < 0 ? edges : place.get(edge)!)
+/** How trees are gone through, whatever the points. */
+function compile(trees: Trees, cuts: readonly Cut[]) {
+  const { feature, goes, parentEdge, ancestor, count } = trees
   const above = cuts.flatMap((cut) => cut.above)
   const blocks = cuts.flatMap((cut) => cut.blocks)
-  const factors = new Float64Array(above.length * 2 * 3 * FACTORS)
-  for (const [i, k] of above.entries()) {
-    for (const side of [0, 1])
-      factors.set(factorsOf(trees, 2 * k + side, points), (2 * i + side) * 3 * FACTORS)
+  // Edges of an upper part, numbered anew in each tree. The last number is above the root: all holds there, and the product is 1.
+  const edges = cuts.reduce((most, cut) => Math.max(most, 2 * cut.above.length), 0)
+  const place = new Int32Array(2 * count)
+  for (const cut of cuts) {
+    for (const [i, k] of cut.above.entries()) {
+      place[2 * k] = 2 * i
+      place[2 * k + 1] = 2 * i + 1
+    }
   }
-  const tableEnd = endsOf(blocks, tableSize)
-  const tables = new Float64Array(tableEnd.at(-1) ?? 0)
-  for (const [b, block] of blocks.entries())
-    fillTable(tables.subarray(b === 0 ? 0 : tableEnd[b - 1]!, tableEnd[b]!), trees, block, points)
+  const placeOf = (edge: number) => (edge < 0 ? edges : place[edge]!)
   return {
     goes,
     aboveEnd: endsOf(cuts, (cut) => cut.above.length),
@@ -54,7 +51,6 @@ function compile(trees: Trees, points: Points) {
     column: Int32Array.from(above, (k) => feature[k]!),
     parent: Int32Array.from(above, (k) => placeOf(parentEdge[k]!)),
     asked: Int32Array.from(above, (k) => placeOf(ancestor[k]!)),
-    factors,
     blocksEnd: endsOf(cuts, (cut) => cut.blocks.length),
     entry: Int32Array.from(blocks, ({ edge }) => placeOf(edge)),
     first: Int32Array.from(blocks, ({ first }) => first),
@@ -63,8 +59,7 @@ function compile(trees: Trees, points: Points) {
     knownEnd: endsOf(blocks, ({ known }) => known.length),
     columns: Int32Array.from(blocks.flatMap(({ columns }) => columns)),
     columnsEnd: endsOf(blocks, ({ columns }) => columns.length),
-    tables,
-    tableEnd,
+    tableEnd: endsOf(blocks, tableSize),
     // Of the tree that is gone through.
     hot: new Uint8Array(edges + 1).fill(1),
     used: new Int32Array(edges),
@@ -73,9 +68,32 @@ function compile(trees: Trees, points: Points) {
   }
 }
 
-function run(program: Program, contributions: Float64Array): void {
-  const { goes, aboveEnd, node, column, parent, asked, factors, hot, used, products, sums } = program
-  const { blocksEnd, entry, first, end, known, knownEnd, columns, columnsEnd, tables, tableEnd } = program
+/** What a program goes through, for some of the points: of each node above the blocks both edges, of each block its table. */
+type Values = { factors: Float64Array; tables: Float64Array }
+
+function valuesAt(trees: Trees, cuts: readonly Cut[], points: Points): Values {
+  const count = (of: (cut: Cut) => number) => cuts.reduce((sum, cut) => sum + of(cut), 0)
+  const factors = new Float64Array(count(({ above }) => above.length) * 2 * EDGE_FACTORS)
+  const tables = new Float64Array(count(({ blocks }) => blocks.reduce((sum, one) => sum + tableSize(one), 0)))
+  const written = new BlockTables(trees, points)
+  let [factor, table] = [0, 0]
+  for (const { above, blocks } of cuts) {
+    for (const k of above) {
+      writeFactors(factors, factor, trees, 2 * k, points)
+      writeFactors(factors, factor + EDGE_FACTORS, trees, 2 * k + 1, points)
+      factor += 2 * EDGE_FACTORS
+    }
+    for (const block of blocks) {
+      written.write(tables, table, block)
+      table += tableSize(block)
+    }
+  }
+  return { factors, tables }
+}
+
+function run(program: Program, { factors, tables }: Values, contributions: Float64Array): void {
+  const { goes, aboveEnd, node, column, parent, asked, hot, used, products, sums } = program
+  const { blocksEnd, entry, first, end, known, knownEnd, columns, columnsEnd, tableEnd } = program
   let [i, b, knownAt, columnAt, table] = [0, 0, 0, 0, 0]
   for (let tree = 0; tree < aboveEnd.length; tree++) {
     const begin = i
@@ -90,7 +108,7 @@ function run(program: Program, contributions: Float64Array): void {
         const edge = 2 * (i - begin) + side
         const isHot = was & (yes ^ side)
         hot[edge] = isHot
-        const f = ((2 * i + side) * 3 + WAS_COLD - was - isHot) * FACTORS
+        const f = (2 * i + side) * EDGE_FACTORS + (WAS_COLD - was - isHot) * FACTORS
         used[edge] = f
         const to = edge * POINTS
         products[to] = p0 * factors[f]!

@@ -118,7 +118,9 @@ export function decide({ count, feature, conditions, goes }: Trees, row: Float64
 }
 
 function conditionsOf(nodes: readonly number[], { mode, split, nanIsTrue }: TreeEnsemble): Conditions {
-  const flips = (node: number) => Number(mode[node] === 'GT' || mode[node] === 'GTE')
+  // Nothing is greater than NaN, and nothing is not.
+  const flips = (node: number) =>
+    Number((mode[node] === 'GT' || mode[node] === 'GTE') && !Number.isNaN(split[node]!))
   const conditions = {
     // x < s where x is at most the number before s.
     split: Float64Array.from(nodes, (node) =>

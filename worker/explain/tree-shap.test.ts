@@ -96,14 +96,13 @@ test('trees of one leaf are part of the base', () => {
   expect(base).not.toBe(0)
 })
 
-test('paths with more features than were ever checked are refused', () => {
-  const features = 40
-  const { ensemble, covers } = randomEnsemble(numbers(3), { trees: 1, depth: 1, features })
-  // One path that asks for a feature more at each step.
+/** One path that asks for a feature more at each step. */
+function chain(features: number) {
+  const { ensemble } = randomEnsemble(numbers(3), { trees: 1, depth: 1, features })
   const nodes = 2 * features + 1
   const inner = (i: number) => i < features
   const list = (of: (i: number) => number) => Int32Array.from({ length: nodes }, (_, i) => of(i))
-  const chain = {
+  return {
     ...ensemble,
     roots: [0],
     feature: list((i) => (inner(i) ? i : 0)),
@@ -112,10 +111,30 @@ test('paths with more features than were ever checked are refused', () => {
     nanIsTrue: new Uint8Array(nodes),
     whenTrue: list((i) => (inner(i) ? i + 1 : -1)),
     whenFalse: list((i) => (inner(i) ? features + 1 + i : -1)),
-    leaf: Array.from({ length: nodes }, (_, i) => (inner(i) ? [] : [{ target: 0, weight: 1 }])),
+    leaf: Array.from({ length: nodes }, (_, i) => (inner(i) ? [] : [{ target: 0, weight: i % 7 }])),
   }
-  expect(covers.length).toBeGreaterThan(0)
-  expect(() => new TreeShap(chain, new Float64Array(nodes).fill(1), features)).toThrow(
+}
+
+/** Of the rows that pass a node two thirds go on. */
+const coversOfChain = (features: number) =>
+  Float64Array.from({ length: 2 * features + 1 }, (_, i) =>
+    i <= features ? (2 / 3) ** i : (2 / 3) ** (i - features - 1) / 3,
+  )
+
+test('a path with so many features that its points take three rounds', () => {
+  const [ensemble, covers] = [chain(14), coversOfChain(14)]
+  const shap = new TreeShap(ensemble, covers, 14)
+  for (const seed of [1, 2, 3]) {
+    const row = rowOf(numbers(seed), 14, 0.1)
+    const { base, contributions } = bruteForce(ensemble, covers, row, 0)
+    const actual = shap.explain(row, 0)
+    expect(actual.base).toBeCloseTo(base, 12)
+    expectClose(actual.contributions, contributions)
+  }
+})
+
+test('paths with more features than were ever checked are refused', () => {
+  expect(() => new TreeShap(chain(40), coversOfChain(40), 40)).toThrow(
     'trees whose paths ask for 40 features; at most 32 are explained',
   )
 })

@@ -49,14 +49,17 @@ async function run(quick: boolean) {
   await sendAll(origin, truths, lists / 4)
   const taken = await measured(server.pid, () => sendAll(origin, truths, lists))
   const once = (mode: Mode, seconds = durationS) =>
-    beside(mode === 'beside truths' ? origin : server.elsewhere, truths, () =>
-      load({
-        url: `${origin}/v1/models/${MODEL}:predict`,
-        bodiesFile,
-        connections: 32,
-        durationS: seconds,
-        serverGroup: server.pid,
-      }),
+    beside(
+      mode === 'beside truths' ? (body) => give(origin, body) : (body) => send(server.elsewhere, body),
+      truths,
+      () =>
+        load({
+          url: `${origin}/v1/models/${MODEL}:predict`,
+          bodiesFile,
+          connections: 32,
+          durationS: seconds,
+          serverGroup: server.pid,
+        }),
     )
   for (const mode of MODES) await once(mode, WARM_UP_S)
   const loads = await alternate(MODES, rounds, (mode) => once(mode))
@@ -136,11 +139,15 @@ async function measured(pid: number, work: () => Promise<number>) {
 }
 
 /** Lists go out at an even pace while something else is measured. */
-async function beside<T>(origin: string, truths: () => string, work: () => Promise<T>) {
+async function beside<T>(
+  sent: (body: string) => Promise<unknown>,
+  truths: () => string,
+  work: () => Promise<T>,
+) {
   let over = false
   const sending = (async () => {
     while (!over) {
-      await Promise.all([send(origin, truths()), wait((1000 * LIST) / BESIDE_A_SECOND)])
+      await Promise.all([sent(truths()), wait((1000 * LIST) / BESIDE_A_SECOND)])
     }
   })()
   const result = await work()
@@ -171,7 +178,7 @@ function report(
     ],
     notes: [
       `truths in lists of ${LIST}, ${CALLERS} callers; predictions: medians of ${rounds} rounds of ${durationS} s, in turn, 32 in flight`,
-      `${BESIDE_A_SECOND} truths a second go to the data process, or to the upstream where predictions are alone`,
+      `${BESIDE_A_SECOND} truths a second go to the data process, or to the upstream, which knows nothing of them, where predictions are alone`,
       isPinned() ? 'the data process on core 0; the callers elsewhere' : 'not pinned: one core or no taskset',
       neighbourNote(MODES.map((mode) => loads.get(mode)!)),
     ],

@@ -63,6 +63,7 @@ export async function controlHost(
       stableFacts: () => FACTS,
       timeoutMs: () => TIMEOUT_MS,
       ready: () => true,
+      withheld: () => false,
     },
   })
   const names = Array.from({ length: models }, (_, i) => `model-${i}`)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CUSTOMER, Gateway, json, ROOT, until } from './gateway-process.ts'
+import { CUSTOMER, Gateway, json, PATIENT, ROOT, until } from './gateway-process.ts'
 
 const MODELS = `  churn:
     initial: 1.0.0
@@ -9,6 +9,7 @@ const MODELS = `  churn:
     policy: none
     weight: 20
     runtime: process
+    resilience: { ${PATIENT} }
   digits: { initial: 1.0.0, runtime: process }`
 
 interface Golden {
@@ -58,6 +59,7 @@ describe('a fresh start with two versions of a real model', () => {
     const versions = await Promise.all(
       Array.from({ length: 1000 }, async () => {
         const response = await gateway.predict()
+        expect(response.status, response.status === 200 ? '' : await response.clone().text()).toBe(200)
         const { model_version } = await json(response)
         expect(model_version).toBe(response.headers.get('x-model-version'))
         return model_version as string

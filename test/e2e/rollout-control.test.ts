@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Gateway, json, until } from './gateway-process.ts'
+import { Gateway, json, PATIENT, until } from './gateway-process.ts'
 import { evaluate, INSPECTABLE } from './inspector.ts'
 import { type Load, startLoad, troubles } from './rollout-load.ts'
 import {
@@ -53,7 +53,8 @@ describe('a rollout', () => {
     gateway = await Gateway.start({
       env: INSPECTABLE,
       policies: { policy: POLICY },
-      models: '  churn: { initial: 1.0.0, policy: policy, runtime: process }',
+      // To be moved its clocks' processes are halted for a moment.
+      models: `  churn: { initial: 1.0.0, policy: policy, runtime: process, resilience: { ${PATIENT} } }`,
     })
     load = startLoad(gateway)
     expect((await start(gateway, '1.1.0', { force: true })).status).toBe(201)

@@ -492,6 +492,11 @@ describe('watching', () => {
     })
   })
 
+  test('does not end while nobody reports', async () => {
+    const over = { ...watch(0), nowMs: START_MS + HOUR, evidenceIsFresh: false }
+    expect(decided(watching, over, WATCHED_POLICY)).toMatchObject({ kind: 'wait' })
+  })
+
   test.each([
     [4.7, 'wait'],
     [14.7, 'wait'],

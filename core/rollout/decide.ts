@@ -37,12 +37,20 @@ function decideIn(phase: Phase, situation: Situation, policy: Policy): Decision 
     case 'promoting':
       return promote(situation, policy)
     case 'watching':
-      return situation.nowMs < phase.untilMs
-        ? wait(`${situation.canary} is watched for another ${duration(phase.untilMs - situation.nowMs)}`)
-        : finish('promoted', `the watch of ${situation.canary} is over, and no alarm was raised`)
+      return watch(phase, situation)
     case 'finished':
       return wait(`the rollout is over: ${phase.because}`)
   }
+}
+
+function watch(
+  { untilMs }: Extract<Phase, { kind: 'watching' }>,
+  { nowMs, canary, evidenceIsFresh }: Situation,
+): Decision {
+  if (nowMs < untilMs) return wait(`${canary} is watched for another ${duration(untilMs - nowMs)}`)
+  // What nobody reports raises no alarm.
+  if (!evidenceIsFresh) return wait(NOT_FRESH)
+  return finish('promoted', `the watch of ${canary} is over, and no alarm was raised`)
 }
 
 /** The draw is not the configured one: no comparison means anything, so the canary gets nothing and no verdict. */

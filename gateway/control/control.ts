@@ -65,7 +65,7 @@ export class Control {
   readonly #deployments: Deployments
   readonly #starter: RolloutStarter
   readonly #reconciler: Reconciler
-  readonly #publisher = new Publisher(() => this.#isUnstored())
+  readonly #publisher: Publisher
   readonly #preparation: Preparation<ControlEndpoint>
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
@@ -92,6 +92,7 @@ export class Control {
     this.catalog = new Catalog(config.modelsFolder)
     this.#admission = new EndpointAdmission(this.catalog)
     this.#fleet = new Fleet(stateFolder)
+    this.#publisher = new Publisher({ isUnstored: () => this.#isUnstored(), nowMs: monotonicMs })
     this.#monitor = new Monitor({
       admit: (target, identity) => this.#admit(target, identity),
       changed: (model) => this.#publish(model),
@@ -129,6 +130,7 @@ export class Control {
         stableFacts: (model, version) => this.#starter.facts(model, version),
         timeoutMs: (model) => this.#config.models[model]!.limits.timeoutMs,
         ready: (deployment) => isReady(deployment, this.endpoints(deployment.model)),
+        withheld: (deployment) => this.#publisher.withheld(deployment) !== undefined,
       },
     })
   }

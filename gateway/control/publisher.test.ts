@@ -1,7 +1,7 @@
 import type { Manifest } from '@coalmine/contract/manifest.ts'
 import type { Deployment } from '@coalmine/core/rollout/deployment.ts'
 import { around, changed, rollingIn, WHOLE } from '@coalmine/core/rollout/testing/deployments.ts'
-import { WIDE_POLICY } from '@coalmine/core/rollout/testing/policies.ts'
+import { ERRORS, LATENCY, WIDE_POLICY } from '@coalmine/core/rollout/testing/policies.ts'
 import { begin, decided, ref, started } from '@coalmine/core/rollout/testing/rollouts.ts'
 import { routingTable } from '@coalmine/core/routing/table.ts'
 import { beforeEach, expect, test } from 'vitest'
@@ -12,27 +12,33 @@ import { Publisher } from './publisher.ts'
 const MANIFEST = { inputs: [], outputs: [] } as unknown as Manifest
 
 let storeIsAway: boolean
+let nowMs: number
 let publisher: Publisher
 
 /** As after a start of the gateway. */
 beforeEach(() => {
   storeIsAway = false
-  publisher = new Publisher(() => storeIsAway)
+  nowMs = 1_000
+  publisher = new Publisher({ isUnstored: () => storeIsAway, nowMs: () => nowMs })
 })
 
+const WORKERS: readonly { version: string; arm?: OwnArm }[] = [
+  { version: '1.0.0' },
+  { version: '1.0.0', arm: 'baseline' },
+  { version: '1.0.0', arm: 'canary' },
+  { version: '1.1.0' },
+]
+const idOf = ({ version, arm }: (typeof WORKERS)[number]) =>
+  arm === undefined ? version : `${version} ${arm}`
+const ALL = WORKERS.map(idOf)
+
 /** What data processes are told when these workers of the two versions are ready, and the others start. */
-function publish(deployment: Deployment, ready: readonly string[]) {
-  const workers: { version: string; arm?: OwnArm }[] = [
-    { version: '1.0.0' },
-    { version: '1.0.0', arm: 'baseline' },
-    { version: '1.0.0', arm: 'canary' },
-    { version: '1.1.0' },
-  ]
-  const endpoints = workers.map(({ version, arm }) => {
-    const id = arm === undefined ? version : `${version} ${arm}`
-    const target = { id, model: 'churn', version, ...(arm && { arm }), origin: 'http://localhost' }
+function published(deployment: Deployment, ready: readonly string[]) {
+  const endpoints = WORKERS.map((worker) => {
+    const id = idOf(worker)
     const standing = { own: true, link: undefined, silent: false }
-    return { ...target, ...standing, healthy: ready.includes(id), failures: 0 }
+    const health = { healthy: ready.includes(id), failures: 0 }
+    return { id, ...worker, model: 'churn', origin: 'http://localhost', ...standing, ...health }
   })
   return publisher.message({
     deployment,
@@ -41,8 +47,10 @@ function publish(deployment: Deployment, ready: readonly string[]) {
     limits: { timeoutMs: 1000, bodyBytes: 1000, instances: 1, jsonDepth: 1, jsonKeys: 1 },
     resilience: DEFAULT_RESILIENCE,
     looked: true,
-  })!.table
+  })!
 }
+
+const publish = (deployment: Deployment, ready: readonly string[]) => published(deployment, ready).table
 
 const SPLIT = changed(WHOLE, { kind: 'start-split', canary: ref('1.1.0'), weightBp: 2000 }).next
 const AA = around(decided(started({ policy: WIDE_POLICY, canary: ref('1.0.0'), measure: true }), begin))
@@ -55,22 +63,48 @@ test.each([
   ['is split by hand', SPLIT, '1.1.0'],
   ['is stable itself', AA, '1.0.0 canary'],
 ])(
-  'a canary that %s gets nothing after a start until a worker of it is ready, and keeps its share from then on',
+  'a canary that %s gets nothing after a start until its workers are ready, and keeps its share from then on',
   (_, deployment, worker) => {
-    const others = ['1.0.0', '1.0.0 baseline', '1.1.0', '1.0.0 canary'].filter((id) => id !== worker)
+    const others = ALL.filter((id) => id !== worker)
     expect(routingTable(deployment)!.weightBp).toBeGreaterThan(0)
     expect(publish(deployment, others)).toMatchObject({ weightBp: 0, counting: false })
-    expect(publisher.withheld(deployment)).toMatch(/ gets nothing until a worker of it is ready$/)
-    expect(publish(deployment, [worker])).toEqual(routingTable(deployment))
+    expect(publisher.withheld(deployment)).toMatch(/ gets nothing until its workers are ready$/)
+    expect(publish(deployment, ALL)).toEqual(routingTable(deployment))
     // Whatever becomes of its workers now is its own.
     expect(publish(deployment, others)).toEqual(routingTable(deployment))
     expect(publisher.withheld(deployment)).toBeUndefined()
   },
 )
 
+test('nor does it get copies', () => {
+  const mirroring = rollingIn('mirroring', WIDE_POLICY)
+  expect(published(mirroring, ['1.0.0']).trial).toMatchObject({ mirrorBp: 0 })
+  expect(published(mirroring, ALL).trial).toMatchObject({ mirrorBp: 2000 })
+  expect(published(mirroring, ['1.0.0']).trial).toMatchObject({ mirrorBp: 2000 })
+})
+
+test('where latency is compared the baseline is waited for as well', () => {
+  const stepping = rollingIn('stepping', {
+    ...WIDE_POLICY,
+    guardrails: [ERRORS, LATENCY].map((one) => ({ ...one, share: 0.5 })),
+  })
+  expect(publish(stepping, ['1.0.0', '1.1.0'])).toMatchObject({ weightBp: 0, baselineBp: 0 })
+  expect(publish(stepping, ALL)).toEqual(routingTable(stepping))
+})
+
+test.each([
+  ['a rollout', rollingIn('stepping', WIDE_POLICY), false],
+  ['a split', SPLIT, true],
+])('the canary of %s that does not come back within five minutes', (_, deployment, waits) => {
+  nowMs += 5 * 60_000 - 1
+  expect(publish(deployment, ['1.0.0'])).toMatchObject({ weightBp: 0 })
+  nowMs += 1
+  expect(publish(deployment, ['1.0.0']).weightBp === 0).toBe(waits)
+})
+
 test('the canary of the next rollout is waited for anew', () => {
   const first = rollingIn('stepping', WIDE_POLICY)
-  publish(first, ['1.1.0'])
+  publish(first, ALL)
   const next = { ...first, serial: 2, rollout: { ...first.rollout!, serial: 2 } } as Deployment
   expect(publish(next, [])).toMatchObject({ serial: 2, weightBp: 0 })
 })
@@ -87,9 +121,9 @@ test('a canary gets nothing while the store takes nothing, but for one that is p
   const stepping = rollingIn('stepping', WIDE_POLICY)
   const watched = rollingIn('watching')
   storeIsAway = true
-  expect(publish(stepping, ['1.1.0'])).toMatchObject({ weightBp: 0, counting: false })
+  expect(publish(stepping, ALL)).toMatchObject({ weightBp: 0, counting: false })
   expect(publisher.withheld(stepping)).toMatch(/ gets nothing while the store takes nothing/)
-  expect(publish(watched, ['1.1.0'])).toEqual(routingTable(watched))
+  expect(publish(watched, ALL)).toEqual(routingTable(watched))
   storeIsAway = false
-  expect(publish(stepping, ['1.1.0'])).toEqual(routingTable(stepping))
+  expect(publish(stepping, ALL)).toEqual(routingTable(stepping))
 })

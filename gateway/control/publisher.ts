@@ -1,10 +1,11 @@
 import { canaryOf, canaryWeightBp, type Deployment } from '@coalmine/core/rollout/deployment.ts'
-import { isAA } from '@coalmine/core/rollout/rollout.ts'
+import { isCopying } from '@coalmine/core/rollout/phase.ts'
 import { type RoutingTable, routingTable } from '@coalmine/core/routing/table.ts'
 import type { ModelLimits, TableMessage, Version } from '../messages.ts'
 import type { Resilience } from '../resilience.ts'
 import type { Health } from './health.ts'
 import type { Standing, Target } from './monitor.ts'
+import { isReady, type Seen } from './rollouts/readiness.ts'
 import { trialOf } from './rollouts/trial.ts'
 import { tableWithoutCanary } from './routed.ts'
 
@@ -20,16 +21,29 @@ export interface Known {
   readonly looked: boolean
 }
 
+/**
+ * How long the canary of a rollout is waited for after a start. Clients do not notice; one that takes longer is judged by what
+ * it fails.
+ */
+const WAITED_FOR_MS = 5 * 60_000
+
+export interface PublisherDeps {
+  /** The store has taken nothing for so long that nobody could take a canary out. */
+  isUnstored(): boolean
+  nowMs(): number
+}
+
 /** What data processes are told to route by. */
 export class Publisher {
-  /** Canaries of which a worker has been ready since this process began, by model and serial. */
+  /** Splits and rollouts whose canary has been ready since this process began, by model and serial. */
   readonly #readyCanaries = new Set<string>()
   readonly #published = new Set<string>()
-  readonly #isUnstored: () => boolean
+  readonly #deps: PublisherDeps
+  readonly #startedMs: number
 
-  /** @param isUnstored the store has taken nothing for so long that nobody could take a canary out */
-  constructor(isUnstored: () => boolean) {
-    this.#isUnstored = isUnstored
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps
+    this.#startedMs = deps.nowMs()
   }
 
   table(deployment: Deployment): RoutingTable | undefined {
@@ -37,18 +51,21 @@ export class Publisher {
   }
 
   /**
-   * Why the canary is given nothing for now, whatever is stored; undefined where nothing speaks against it. A canary that
-   * still starts, as after a restart of the whole gateway, would fail by that alone, and be rolled back for it.
+   * Why the canary is given nothing for now, not even copies, whatever is stored; undefined where nothing speaks against
+   * it. Workers that still start, as after a restart of the whole gateway, would fail by that alone, and the canary be
+   * rolled back for it.
    */
   withheld(deployment: Deployment): string | undefined {
-    const canary = canaryOf(deployment)
-    if (canary === undefined || canaryWeightBp(deployment) === 0) return undefined
-    if (!this.#readyCanaries.has(nameOf(deployment)))
-      return `${canary.version} gets nothing until a worker of it is ready`
-    const { rollout } = deployment
+    const { split, rollout } = deployment
+    const isGiven = canaryWeightBp(deployment) > 0
+    if (!isGiven && !(rollout && isCopying(rollout.phase))) return undefined
+    const { version } = canaryOf(deployment)!
+    const isWaitedFor = split !== undefined || this.#deps.nowMs() - this.#startedMs < WAITED_FOR_MS
+    if (isWaitedFor && !this.#readyCanaries.has(nameOf(deployment)))
+      return `${version} gets nothing until its workers are ready`
     // A promoted version that is watched is what is deployed.
-    if (rollout && rollout.phase.kind !== 'watching' && this.#isUnstored())
-      return `${canary.version} gets nothing while the store takes nothing: no verdict could take it out`
+    if (isGiven && rollout && rollout.phase.kind !== 'watching' && this.#deps.isUnstored())
+      return `${version} gets nothing while the store takes nothing: no verdict could take it out`
     return undefined
   }
 
@@ -57,8 +74,7 @@ export class Publisher {
     const { model, rollout } = deployment
     // After a restart data processes know better than we do until every endpoint has been looked at once.
     if (!deployment.stable || (!this.#published.has(model) && !looked)) return undefined
-    if (endpoints.some((endpoint) => endpoint.healthy && servesCanary(deployment, endpoint)))
-      this.#readyCanaries.add(nameOf(deployment))
+    if (isReadyCanary(deployment, endpoints)) this.#readyCanaries.add(nameOf(deployment))
     const table = this.table(deployment)
     const find = (wanted: string) => versions.find(({ version }) => version === wanted)
     const stable = table && find(table.stable)
@@ -79,7 +95,12 @@ export class Publisher {
         ...(link ? { link } : {}),
         ...(silent ? { silent } : {}),
       })),
-      ...(rollout && { trial: trialOf(rollout, stable.manifest) }),
+      ...(rollout && {
+        trial: {
+          ...trialOf(rollout, stable.manifest),
+          ...(this.withheld(deployment) !== undefined && { mirrorBp: 0 }),
+        },
+      }),
     }
   }
 }
@@ -89,8 +110,11 @@ function nameOf({ model, serial }: Deployment): string {
   return `${model}/${serial}`
 }
 
-function servesCanary(deployment: Deployment, { version, arm }: Target): boolean {
-  const { rollout } = deployment
-  const own = rollout !== undefined && isAA(rollout) ? 'canary' : undefined
-  return version === canaryOf(deployment)?.version && arm === own
+/** Of a split one worker is enough; a rollout compares, so all that it compares are to be there. */
+function isReadyCanary(deployment: Deployment, endpoints: readonly Seen[]): boolean {
+  const { split } = deployment
+  if (split === undefined) return isReady(deployment, endpoints)
+  return endpoints.some(
+    ({ version, arm, healthy }) => healthy && version === split.canary.version && arm === undefined,
+  )
 }

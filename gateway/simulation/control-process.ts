@@ -93,6 +93,7 @@ export class ControlProcess implements Client {
         stableFacts: (model, version) => stableFacts(this.#traffic.stable(model, version)),
         timeoutMs: () => TIMEOUT_MS,
         ready: (deployment) => isReady(deployment, this.#endpoints(deployment)),
+        withheld: () => false,
       },
     })
     host.controls.add(this)

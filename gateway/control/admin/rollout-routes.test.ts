@@ -262,7 +262,7 @@ describe('what runs', () => {
   test('says that the canary gets nothing until it is ready', async () => {
     api = await admin({ fields: POLICY, stored: { deployment: await rolling('stepping') } })
     const { rollout } = (await api.churn('GET', '/rollout')).body
-    expect(rollout.waitsFor).toBe('1.1.0 gets nothing until a worker of it is ready')
+    expect(rollout.waitsFor).toMatch(/^1.1.0 gets nothing until its workers are ready/)
     expect(rollout.weightPercent.canary.configured).toBe(5)
   })
 

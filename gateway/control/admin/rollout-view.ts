@@ -118,11 +118,10 @@ function brief({ control, traffic }: Seen, rollout: Rollout) {
 
 /** What the controller says now: a person may have changed the phase since it looked last. */
 function waitsFor(control: Control, { model, phase, policy, deadlineFromMs }: Rollout): string | null {
-  const withheld = control.withheld(model)
-  if (withheld !== undefined) return withheld
   const situation = control.rollouts.situation(model)
-  if (situation === undefined) return null
-  return decide({ ...situation, phase, deadlineFromMs, nowMs: control.nowMs() }, policy).because
+  const awaited =
+    situation && decide({ ...situation, phase, deadlineFromMs, nowMs: control.nowMs() }, policy).because
+  return [control.withheld(model), awaited].filter((each) => each !== undefined).join('; ') || null
 }
 
 function phaseView(phase: Phase) {

@@ -261,6 +261,17 @@ describe('evidence', () => {
     expect(weight(one)).toBe(1000)
   })
 
+  test('of a canary that is given nothing for now keeps every weight, and loses none of its time', async () => {
+    const one = await controlled({ rollouts: [stepping()] })
+    await one.seconds(2)
+    one.world.withheld = true
+    await one.seconds(120)
+    expect([weight(one), one.rollout()!.phase.kind]).toEqual([500, 'stepping'])
+    one.world.withheld = false
+    await one.seconds(2)
+    expect(weight(one)).toBe(1000)
+  })
+
   test('against the canary is acted on, fresh or not', async () => {
     const one = await controlled({ rollouts: [stepping()], processes: 2 })
     await one.seconds(3)

@@ -50,6 +50,8 @@ export interface World {
   timeoutMs(model: string): number
   /** Preparing: endpoints of canary and baseline answer. Promoting: the canary's could answer everything. */
   ready(deployment: Deployment): boolean
+  /** The canary is given nothing for now: what is known of it is not of now. */
+  withheld(deployment: Deployment): boolean
 }
 
 export interface ControllerDeps {
@@ -318,7 +320,8 @@ export class RolloutController {
     const intake = this.#intakes.get(model)
     const found = this.#founded(before.rollout!, nowMs)
     const ready = found !== undefined && this.#world.ready(before)
-    const evidenceIsFresh = intake !== undefined && this.#isFresh(before.rollout!, intake, nowMs)
+    const evidenceIsFresh =
+      intake !== undefined && this.#isFresh(before.rollout!, intake, nowMs) && !this.#world.withheld(before)
     const begins = ready && evidenceIsFresh && !frozen
     const rollout = this.#listening.at(nowMs, begins ? found : before.rollout!, evidenceIsFresh)
     const labels = this.#truths.of(rollout)?.beyond(rollout.evidence, nowMs) ?? []

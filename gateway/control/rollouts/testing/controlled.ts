@@ -83,6 +83,7 @@ export async function controlled({
     processes,
     facts: FACTS as StableFacts | undefined,
     ready: true,
+    withheld: false,
     version: () => UNSCORED,
     stableFacts: () => world.facts,
     timeoutMs: () => 500,
@@ -96,7 +97,12 @@ export async function controlled({
     deployments,
     now: () => clock.nowMs,
     send: (message) => sent.push(message),
-    world: { ...world, stableFacts: () => world.facts, ready: () => world.ready },
+    world: {
+      ...world,
+      stableFacts: () => world.facts,
+      ready: () => world.ready,
+      withheld: () => world.withheld,
+    },
   })
   const living: Process[] = Array.from({ length: processes }, (_, i) => ({
     incarnation: `${i}`,

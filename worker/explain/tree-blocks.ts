@@ -50,6 +50,7 @@ function askedIn(feature: Int32Array, first: number, nodes: number): number[] {
   return columns
 }
 
+/** Edges above whose features these nodes ask for again. */
 function askedAbove(ancestor: Int32Array, first: number, nodes: number): number[] {
   const known: number[] = []
   for (let k = first; k < first + nodes; k++) {

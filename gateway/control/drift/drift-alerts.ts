@@ -27,7 +27,8 @@ interface Watched {
  * Who has drifted, told once when it begins and once when it is over. It begins where a verdict is `drifted` at two looks in a
  * row and is over where one is `steady`: what lies between, too few records and what cannot be measured begin nothing and end
  * nothing, so that a figure at a limit does not call again and again. One look would not do: versions are asked one after
- * the other, so that a world that changes is seen by one of them first, and looks like a difference between them. In memory: control that starts anew counts anew, and tells again.
+ * the other, so that a world that changes is seen by one of them first, and looks like a difference between them. In
+ * memory: control that starts anew counts anew, and tells again.
  */
 export class DriftAlerts {
   readonly #world: AlertWorld

@@ -65,7 +65,7 @@ export class Control {
   readonly #deployments: Deployments
   readonly #starter: RolloutStarter
   readonly #reconciler: Reconciler
-  readonly #publisher: Publisher
+  readonly #publisher = new Publisher({ isUnstored: () => this.#isUnstored(), nowMs: monotonicMs })
   readonly #preparation: Preparation<ControlEndpoint>
   readonly #send: ControlDeps['send']
   readonly #fleet: Fleet
@@ -92,7 +92,6 @@ export class Control {
     this.catalog = new Catalog(config.modelsFolder)
     this.#admission = new EndpointAdmission(this.catalog)
     this.#fleet = new Fleet(stateFolder)
-    this.#publisher = new Publisher({ isUnstored: () => this.#isUnstored(), nowMs: monotonicMs })
     this.#monitor = new Monitor({
       admit: (target, identity) => this.#admit(target, identity),
       changed: (model) => this.#publish(model),
@@ -283,7 +282,6 @@ export class Control {
     }))
   }
 
-  /** See `Publisher`. */
   withheld(model: string): string | undefined {
     return this.#publisher.withheld(this.deployment(model))
   }
